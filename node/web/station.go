@@ -2,6 +2,9 @@ package web
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"hivemesh/alerts"
@@ -19,8 +22,10 @@ type Station interface {
 	Rules() *alerts.Rules
 	People() []alerts.Person
 	Person(alerts.PersonID) (alerts.Person, bool)
-	// Locate turns a place given in words into one with a point and radius; ErrGrid lists the known grids.
+	// Locate turns a place given in words into one with a point and radius; *GridError lists the known grids.
 	Locate(alerts.Place) (alerts.Place, error)
+	// Territory is the schematic ground: grids and landmarks.
+	Territory() Territory
 
 	// Incident and Incidents are what this station shows: the record and, on top, what is pending.
 	Incident(alerts.IncidentID) (*alerts.Incident, bool)
@@ -175,3 +180,43 @@ type Refusal struct {
 }
 
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Reason }
+
+// ErrUnknownIncident says that this station does not know the incident (yet).
+var ErrUnknownIncident = errors.New("this station knows no such incident")
+
+// ErrNotKept says that an event was neither kept here nor sent to anybody: the one case in which a raise
+// fails for reasons of the station itself.
+var ErrNotKept = errors.New("neither kept here nor sent to any other station")
+
+// GridError refuses a place in words that names no known grid.
+type GridError struct {
+	Grid  string
+	Known []string // ids of the grids there are
+}
+
+func (e *GridError) Error() string {
+	return fmt.Sprintf("no grid %q; known are %s", e.Grid, strings.Join(e.Known, ", "))
+}
+
+// Territory is the schematic ground that the maps draw.
+type Territory struct {
+	Grids     []Grid     `json:"grids"`
+	Landmarks []Landmark `json:"landmarks"`
+	Note      string     `json:"note"` // says that positions are schematic
+}
+
+// Grid is one grid (网格) of a township: a centre and a radius in metres.
+type Grid struct {
+	ID       string       `json:"id"`
+	Name     string       `json:"name"`
+	Township string       `json:"township"`
+	Place    alerts.Point `json:"place"`
+	Radius   float64      `json:"radius"`
+}
+
+// Landmark is a named spot that people use to say where something is.
+type Landmark struct {
+	Name  string       `json:"name"`
+	Kind  string       `json:"kind,omitempty"` // school, road, bridge …
+	Place alerts.Point `json:"place"`
+}
