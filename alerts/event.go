@@ -68,6 +68,7 @@ type Event struct {
 	Kind     Kind
 	At       time.Time // as told by the maker's clock; shown, never believed for order
 	Body     Body
+	Client   string // the id the actor's device gave this deed: the same one twice is one deed
 	Sealed   []byte // fields only trusted stations may read; empty until used
 }
 

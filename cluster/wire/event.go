@@ -34,6 +34,7 @@ type signedPart struct {
 	At       int64           `cbor:"10,keyasint"` // Unix milliseconds
 	Body     cbor.RawMessage `cbor:"11,keyasint"`
 	Sealed   []byte          `cbor:"12,keyasint,omitempty"`
+	Client   string          `cbor:"13,keyasint,omitempty"`
 }
 
 // envelope carries the signed part with its signature, and later one by the actor's own device key.
@@ -53,7 +54,7 @@ func EncodeEvent(e alerts.Event) (signed []byte, err error) {
 	p := signedPart{
 		Version: version, Alg: algEd25519,
 		Station: string(e.Station), Cell: string(e.Cell), Incident: string(e.Incident),
-		Actor: string(e.Actor), Kind: string(e.Kind), At: e.At.UnixMilli(), Body: body, Sealed: e.Sealed,
+		Actor: string(e.Actor), Kind: string(e.Kind), At: e.At.UnixMilli(), Body: body, Sealed: e.Sealed, Client: e.Client,
 	}
 	for _, h := range e.Prev {
 		p.Prev = append(p.Prev, bytes.Clone(h[:]))
@@ -141,7 +142,7 @@ func decodeSigned(signed []byte) (alerts.Event, error) {
 	}
 	e := alerts.Event{
 		Station: alerts.StationID(p.Station), Cell: alerts.CellID(p.Cell), Incident: alerts.IncidentID(p.Incident),
-		Actor: alerts.PersonID(p.Actor), Kind: alerts.Kind(p.Kind), At: time.UnixMilli(p.At).UTC(), Sealed: p.Sealed,
+		Actor: alerts.PersonID(p.Actor), Kind: alerts.Kind(p.Kind), At: time.UnixMilli(p.At).UTC(), Sealed: p.Sealed, Client: p.Client,
 	}
 	for _, b := range p.Prev {
 		h, err := hash(b)
