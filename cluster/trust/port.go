@@ -1,0 +1,342 @@
+package trust
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+)
+
+// What a connection is for, said by ALPN.
+const (
+	ProtoRecord = "hive-record/1"
+	ProtoMesh   = "hive-mesh/1"
+	ProtoSync   = "hive-sync/1"
+	ProtoGossip = "hive-gossip/1"
+	ProtoJoin   = "hive-join/1" // the one that takes newcomers without a certificate
+)
+
+const (
+	// handshakeTime bounds a handshake, and a Dial whose context has no end of its own: a mixed link with
+	// seconds of delay still fits.
+	handshakeTime = 10 * time.Second
+	// maxHandshakes bounds how many connections may be unproven at once; more are closed at the door.
+	maxHandshakes = 256
+	// portTries is how often a port of the system's choice is tried: the same number must be free for UDP.
+	portTries = 10
+)
+
+// ErrPortClosed says that this station's mesh port has been closed.
+var ErrPortClosed = errors.New("mesh port is closed")
+
+// Port is a station's one door to the others: TLS 1.3 over TCP, and packets over UDP of the same number.
+type Port struct {
+	nw     Network
+	id     *Identity
+	ring   *Ring
+	log    *zap.Logger
+	ln     net.Listener
+	pc     net.PacketConn
+	tries  chan struct{} // a place for each handshake under way
+	wg     sync.WaitGroup
+	ctx    context.Context // ends handshakes and dials at Close
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	closed   bool
+	handlers map[string]func(alerts.StationID, net.Conn)
+	join     func(net.Conn)
+	conns    map[*tracked]struct{}
+}
+
+// OpenPort listens at addr (host:port; port 0: any that is free for both) as id. Every peer met proves to
+// hold a certificate of the county, which ring then knows too.
+func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger) (*Port, error) {
+	ln, pc, err := listenBoth(nw, addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := ring.Add(id.Cert.Raw); err != nil {
+		return nil, errors.Join(err, ln.Close(), pc.Close())
+	}
+	p := &Port{
+		nw: nw, id: id, ring: ring, log: log, ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes),
+		handlers: make(map[string]func(alerts.StationID, net.Conn)), conns: make(map[*tracked]struct{}),
+	}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.wg.Go(p.accept)
+	return p, nil
+}
+
+func listenBoth(nw Network, addr string) (net.Listener, net.PacketConn, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mesh address %q: %w", addr, err)
+	}
+	for try := 1; ; try++ {
+		ln, err := nw.Listen(addr)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open mesh port: %w", err)
+		}
+		number := ln.Addr().(*net.TCPAddr).Port
+		pc, err := nw.ListenPacket(net.JoinHostPort(host, strconv.Itoa(number)))
+		if err == nil {
+			return ln, pc, nil
+		}
+		ln.Close()
+		if port != "0" || try == portTries {
+			return nil, nil, fmt.Errorf("open mesh port for packets: %w", err)
+		}
+	}
+}
+
+// Addr is where the port listens, host:port.
+func (p *Port) Addr() string { return p.ln.Addr().String() }
+
+// PacketConn is the UDP side; Close closes it.
+func (p *Port) PacketConn() net.PacketConn { return p.pc }
+
+// Identity is whose port it is.
+func (p *Port) Identity() *Identity { return p.id }
+
+// Ring holds the certificates the port has seen.
+func (p *Port) Ring() *Ring { return p.ring }
+
+// Handle gives connections for proto to h, each in its own goroutine; h owns c and closes it, now or later.
+// A protocol without a handler is refused in the handshake. Close closes what is still open and waits for h.
+func (p *Port) Handle(proto string, h func(peer alerts.StationID, c net.Conn)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handlers[proto] = h
+}
+
+// HandleJoin gives connections of newcomers to h: nothing is known of who they are.
+func (p *Port) HandleJoin(h func(c net.Conn)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.join = h
+}
+
+// Dial connects to addr for proto and makes sure that the station want answers; want empty: whoever of
+// the county. The handshake is over when it returns.
+func (p *Port) Dial(ctx context.Context, proto, addr string, want alerts.StationID) (net.Conn, error) {
+	c, _, err := p.dial(ctx, proto, addr, want)
+	return c, err
+}
+
+// DialPeer is Dial to whoever of the county is at addr, and says who that is.
+func (p *Port) DialPeer(ctx context.Context, proto, addr string) (net.Conn, alerts.StationID, error) {
+	return p.dial(ctx, proto, addr, "")
+}
+
+func (p *Port) dial(ctx context.Context, proto, addr string, want alerts.StationID) (net.Conn, alerts.StationID, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	stop := context.AfterFunc(p.ctx, cancel)
+	defer stop()
+	raw, err := p.nw.Dial(ctx, addr)
+	if err != nil {
+		return nil, "", err
+	}
+	t, err := p.track(raw)
+	if err != nil {
+		return nil, "", err
+	}
+	c := tls.Client(t, p.config([]string{proto}))
+	if err := c.HandshakeContext(ctx); err != nil {
+		t.Close()
+		return nil, "", fmt.Errorf("meet %s for %s: %w", addr, proto, err)
+	}
+	peer, err := p.peer(c)
+	if err == nil && want != "" && peer != want {
+		err = fmt.Errorf("%s is %s, not %s", addr, peer, want)
+	}
+	if err != nil {
+		t.Close()
+		return nil, "", err
+	}
+	return c, peer, nil
+}
+
+func (p *Port) accept() {
+	for {
+		raw, err := p.ln.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) || p.ctx.Err() != nil {
+				return
+			}
+			// Out of file descriptors, most likely: the door stays, a moment later.
+			p.log.Warn("accept", zap.Error(err))
+			select {
+			case <-p.ctx.Done():
+				return
+			case <-time.After(100 * time.Millisecond):
+			}
+			continue
+		}
+		select {
+		case p.tries <- struct{}{}:
+		default:
+			raw.Close()
+			continue
+		}
+		t, err := p.track(raw)
+		if err != nil {
+			return
+		}
+		p.wg.Go(func() { p.serve(t) })
+	}
+}
+
+func (p *Port) serve(t *tracked) {
+	c := tls.Server(t, p.serverConfig())
+	ctx, cancel := context.WithTimeout(p.ctx, handshakeTime)
+	err := c.HandshakeContext(ctx)
+	cancel()
+	<-p.tries
+	if err != nil {
+		p.log.Debug("refused at the mesh port", zap.Stringer("from", t.RemoteAddr()), zap.Error(err))
+		t.Close()
+		return
+	}
+	proto := c.ConnectionState().NegotiatedProtocol
+	p.mu.Lock()
+	h, join := p.handlers[proto], p.join
+	p.mu.Unlock()
+	if proto == ProtoJoin && join != nil {
+		join(c)
+		return
+	}
+	peer, err := p.peer(c)
+	if err != nil || h == nil {
+		p.log.Debug("refused at the mesh port", zap.Stringer("from", t.RemoteAddr()), zap.String("proto", proto), zap.Error(err))
+		t.Close()
+		return
+	}
+	h(peer, c)
+}
+
+// peer is who is at the other end; the ring learns its certificate.
+func (p *Port) peer(c *tls.Conn) (alerts.StationID, error) {
+	return p.ring.Add(c.ConnectionState().PeerCertificates[0].Raw)
+}
+
+// config is TLS for both ends between stations.
+func (p *Port) config(protos []string) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS13, NextProtos: protos, SessionTicketsDisabled: true,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{p.id.Cert.Raw, p.id.Root.Raw}, PrivateKey: p.id.key}},
+		// Ours says more than the standard check: the county, and a clock that may be behind.
+		InsecureSkipVerify: true, ClientAuth: tls.RequireAnyClientCert,
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if s.NegotiatedProtocol != protos[0] && len(protos) == 1 {
+				return fmt.Errorf("the other end does not speak %s", protos[0])
+			}
+			return p.verifyPeer(s.PeerCertificates)
+		},
+	}
+}
+
+func (p *Port) verifyPeer(chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return ErrForeign
+	}
+	c, who, err := parseStation(p.id.Root, chain[0].Raw)
+	if err != nil {
+		return err
+	}
+	if now := notBehind(time.Now(), p.id.Cert); now.After(c.NotAfter) {
+		return fmt.Errorf("%w: of %s, on %s", ErrExpired, who.Station, c.NotAfter.Format(time.DateOnly))
+	}
+	return nil
+}
+
+// notBehind is the time to check certificates by. A box whose battery is empty begins in 1970; it is at
+// least as late as when its own certificate was made. A peer's certificate that begins in the future only
+// says that our clock is behind: the authority has signed it, so it has been made.
+func notBehind(now time.Time, own *x509.Certificate) time.Time {
+	if now.Before(own.NotBefore) {
+		return own.NotBefore
+	}
+	return now
+}
+
+func (p *Port) serverConfig() *tls.Config {
+	p.mu.Lock()
+	var protos []string
+	for proto := range p.handlers {
+		protos = append(protos, proto)
+	}
+	join := p.join != nil
+	p.mu.Unlock()
+	c := p.config(protos)
+	c.VerifyConnection = func(s tls.ConnectionState) error {
+		if s.NegotiatedProtocol == "" {
+			return errors.New("the other end says not what it wants")
+		}
+		return p.verifyPeer(s.PeerCertificates)
+	}
+	c.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+		if !join || len(hello.SupportedProtos) != 1 || hello.SupportedProtos[0] != ProtoJoin {
+			return nil, nil
+		}
+		j := p.config([]string{ProtoJoin})
+		j.ClientAuth, j.VerifyConnection = tls.NoClientCert, nil
+		return j, nil
+	}
+	return c
+}
+
+// Close ends all connections, handlers included, and waits for them.
+func (p *Port) Close() error {
+	p.mu.Lock()
+	if p.closed {
+		p.mu.Unlock()
+		return nil
+	}
+	p.closed = true
+	open := p.conns
+	p.conns = nil
+	p.mu.Unlock()
+	p.cancel()
+	err := errors.Join(p.ln.Close(), p.pc.Close())
+	for t := range open {
+		t.Conn.Close()
+	}
+	p.wg.Wait()
+	return err
+}
+
+// tracked is a raw connection that the port knows of until it is closed.
+type tracked struct {
+	net.Conn
+	p *Port
+}
+
+func (p *Port) track(raw net.Conn) (*tracked, error) {
+	t := &tracked{raw, p}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		raw.Close()
+		return nil, ErrPortClosed
+	}
+	p.conns[t] = struct{}{}
+	return t, nil
+}
+
+func (t *tracked) Close() error {
+	t.p.mu.Lock()
+	delete(t.p.conns, t)
+	t.p.mu.Unlock()
+	return t.Conn.Close()
+}

@@ -1,0 +1,170 @@
+package trust
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/wire"
+)
+
+// ErrSignature says that bytes are not what their maker signed.
+var ErrSignature = errors.New("signature does not match")
+
+// UnknownOrigin says that a station's certificate is missing here: ask whoever sent the event for it.
+type UnknownOrigin struct{ Station alerts.StationID }
+
+func (u *UnknownOrigin) Error() string { return "unknown origin " + string(u.Station) }
+
+// Ring holds the certificates of the county's stations. It is safe for concurrent use.
+type Ring struct {
+	root *x509.Certificate
+	dir  string
+
+	mu       sync.RWMutex
+	stations map[alerts.StationID]member
+}
+
+type member struct {
+	cert *x509.Certificate
+	who  Who
+}
+
+func (m member) key() ed25519.PublicKey { return m.cert.PublicKey.(ed25519.PublicKey) }
+
+// NewRing opens the ring kept in dir, which is made if need be; an empty dir keeps it in memory only.
+func NewRing(root *x509.Certificate, dir string) (*Ring, error) {
+	r := &Ring{root: root, dir: dir, stations: make(map[alerts.StationID]member)}
+	if dir == "" {
+		return r, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.crt"))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		c, err := readCert(f)
+		if err != nil {
+			return nil, err
+		}
+		_, who, err := parseStation(root, c.Raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f, err)
+		}
+		r.stations[who.Station] = member{c, who}
+	}
+	return r, nil
+}
+
+// Add takes in a station's certificate and keeps it. A station has one key for life: a certificate over
+// another key than the one known is refused, as is one that this county's authority did not sign (ErrForeign).
+func (r *Ring) Add(der []byte) (alerts.StationID, error) {
+	c, who, err := parseStation(r.root, der)
+	if err != nil {
+		return "", err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old, ok := r.stations[who.Station]; ok {
+		if !bytes.Equal(old.key(), c.PublicKey.(ed25519.PublicKey)) {
+			return "", fmt.Errorf("%w: %s is known with another key", ErrForeign, who.Station)
+		}
+		if !c.NotAfter.After(old.cert.NotAfter) {
+			return who.Station, nil // nothing new
+		}
+	}
+	if r.dir != "" {
+		if err := writeCert(filepath.Join(r.dir, string(who.Station)+".crt"), der); err != nil {
+			return "", fmt.Errorf("keep the certificate of %s: %w", who.Station, err)
+		}
+	}
+	r.stations[who.Station] = member{c, who}
+	return who.Station, nil
+}
+
+// Cert is a station's certificate in DER, to be handed to whoever asks.
+func (r *Ring) Cert(s alerts.StationID) ([]byte, bool) {
+	m, ok := r.find(s)
+	if !ok {
+		return nil, false
+	}
+	return m.cert.Raw, true
+}
+
+// Kind is what the authority says a station is.
+func (r *Ring) Kind(s alerts.StationID) (alerts.StationKind, bool) {
+	m, ok := r.find(s)
+	return m.who.Kind, ok
+}
+
+// Who is all that a station's certificate says.
+func (r *Ring) Who(s alerts.StationID) (Who, bool) {
+	m, ok := r.find(s)
+	return m.who, ok
+}
+
+// Has reports whether the station's certificate is here.
+func (r *Ring) Has(s alerts.StationID) bool { _, ok := r.find(s); return ok }
+
+// County names the county whose stations these are.
+func (r *Ring) County() string { return countyOf(r.root) }
+
+func (r *Ring) find(s alerts.StationID) (member, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	m, ok := r.stations[s]
+	return m, ok
+}
+
+// Check is the way in for every event from elsewhere: it decodes, checks the signature, and checks that
+// what the event says is sane. Errors: wire.ErrMalformed, *UnknownOrigin, ErrSignature, or those of
+// alerts.Event.Check.
+func (r *Ring) Check(raw []byte) (alerts.Event, error) {
+	e, err := wire.DecodeEvent(raw)
+	if err != nil {
+		return alerts.Event{}, err
+	}
+	m, ok := r.find(e.Station)
+	if !ok {
+		return alerts.Event{}, &UnknownOrigin{e.Station}
+	}
+	signed, sig, _, err := wire.Unseal(raw)
+	if err != nil {
+		return alerts.Event{}, err
+	}
+	if !verify(m.key(), forEvent, signed, sig) {
+		return alerts.Event{}, fmt.Errorf("%w: event %s of %s", ErrSignature, e.ID.Short(), e.Station)
+	}
+	if err := sane(e); err != nil {
+		return alerts.Event{}, fmt.Errorf("event %s of %s: %w", e.ID.Short(), e.Station, err)
+	}
+	return e, nil
+}
+
+// Verify checks what Identity.SignBytes of the station made. Errors: *UnknownOrigin, ErrSignature.
+func (r *Ring) Verify(s alerts.StationID, msg, sig []byte) error {
+	m, ok := r.find(s)
+	if !ok {
+		return &UnknownOrigin{s}
+	}
+	if !verify(m.key(), forBytes, msg, sig) {
+		return fmt.Errorf("%w: said to be of %s", ErrSignature, s)
+	}
+	return nil
+}
+
+func sane(e alerts.Event) error {
+	if c, ok := any(e).(interface{ Check() error }); ok {
+		return c.Check()
+	}
+	return nil
+}
