@@ -1,0 +1,215 @@
+package memnet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+)
+
+// Patience is how long a stream lives on a link that stays cut, and how long a dial waits: as
+// trust.OS sets TCP's own.
+const Patience = 20 * time.Second
+
+const (
+	streamBuffer = 256 << 10              // bytes a stream holds on its way, each direction
+	packetQueue  = 1024                   // packets waiting at one port; more are dropped, as the kernel does
+	backlog      = 128                    // streams waiting to be accepted
+	resend       = 200 * time.Millisecond // what a lost segment costs a stream
+	firstDialer  = 40000                  // port numbers for who dials
+)
+
+// Network is a set of hosts. All of its state is under one lock. It is safe for concurrent use.
+type Network struct {
+	mu       sync.Mutex
+	rng      *rand.Rand
+	hosts    []*Host
+	cut      map[[2]*Host]bool // from, to
+	isolated map[*Host]bool
+	delay    time.Duration // of every link, one way
+	loss     float64       // of every link
+	streams  map[*stream]struct{}
+	changed  *sync.Cond // a link was cut or healed
+}
+
+// New is a network whose chances (loss, jitter) follow seed.
+func New(seed uint64) *Network {
+	n := &Network{
+		rng: rand.New(rand.NewPCG(seed, 1)), cut: make(map[[2]*Host]bool), isolated: make(map[*Host]bool),
+		streams: make(map[*stream]struct{}),
+	}
+	n.changed = sync.NewCond(&n.mu)
+	return n
+}
+
+// Host is one machine. It implements trust.Network.
+type Host struct {
+	n         *Network
+	name      string
+	ip        net.IP
+	delay     time.Duration
+	loss      float64
+	next      int // port for the next who dials
+	listeners map[int]*listener
+	packets   map[int]*packetConn
+}
+
+// Host is the machine of that name, made when it is new. The first gets 10.77.0.1, the next 10.77.0.2.
+func (n *Network) Host(name string) *Host {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.host(name)
+}
+
+func (n *Network) host(name string) *Host {
+	for _, h := range n.hosts {
+		if h.name == name || h.ip.String() == name {
+			return h
+		}
+	}
+	i := len(n.hosts) + 1
+	h := &Host{
+		n: n, name: name, ip: net.IPv4(10, 77, byte(i>>8), byte(i)), next: firstDialer,
+		listeners: make(map[int]*listener), packets: make(map[int]*packetConn),
+	}
+	n.hosts = append(n.hosts, h)
+	return h
+}
+
+// IP is the host's address, as text.
+func (h *Host) IP() string { return h.ip.String() }
+
+// Addr is the host's address with a port: what others dial.
+func (h *Host) Addr(port int) string { return fmt.Sprintf("%s:%d", h.ip, port) }
+
+// Cut parts two hosts in both directions.
+func (n *Network) Cut(a, b string) {
+	n.change(func() { x, y := n.host(a), n.host(b); n.cut[[2]*Host{x, y}] = true; n.cut[[2]*Host{y, x}] = true })
+}
+
+// CutOneWay stops everything from one host to another; the other direction still works.
+func (n *Network) CutOneWay(from, to string) {
+	n.change(func() { n.cut[[2]*Host{n.host(from), n.host(to)}] = true })
+}
+
+// Split parts every host of one group from every host of the other.
+func (n *Network) Split(some, others []string) {
+	for _, a := range some {
+		for _, b := range others {
+			n.Cut(a, b)
+		}
+	}
+}
+
+// Isolate parts a host from all others, those to come included. It still reaches itself.
+func (n *Network) Isolate(a string) { n.change(func() { n.isolated[n.host(a)] = true }) }
+
+// Heal makes every link of the named hosts whole; without names, every link there is.
+func (n *Network) Heal(names ...string) {
+	n.change(func() {
+		if len(names) == 0 {
+			clear(n.cut)
+			clear(n.isolated)
+		}
+		for _, name := range names {
+			h := n.host(name)
+			delete(n.isolated, h)
+			for link := range n.cut {
+				if link[0] == h || link[1] == h {
+					delete(n.cut, link)
+				}
+			}
+		}
+	})
+}
+
+// Delay makes whatever the host sends or gets take d longer, one way; name "" means every link.
+func (n *Network) Delay(name string, d time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name == "" {
+		n.delay = d
+		return
+	}
+	n.host(name).delay = d
+}
+
+// Loss drops this share (0 to 1) of the packets that the host sends or gets, and holds up streams for as
+// long as sending again takes; name "" means every link.
+func (n *Network) Loss(name string, share float64) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name == "" {
+		n.loss = share
+		return
+	}
+	n.host(name).loss = share
+}
+
+// change alters links and lets every stream and dial see it.
+func (n *Network) change(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f()
+	for s := range n.streams {
+		s.linkChanged()
+	}
+	n.changed.Broadcast()
+}
+
+func (n *Network) open(from, to *Host) bool {
+	return from == to || !n.cut[[2]*Host{from, to}] && !n.isolated[from] && !n.isolated[to]
+}
+
+func (n *Network) latency(from, to *Host) time.Duration {
+	if from == to {
+		return 0
+	}
+	return n.delay + from.delay + to.delay
+}
+
+func (n *Network) lost(from, to *Host) bool {
+	if from == to {
+		return false
+	}
+	p := 1 - (1-n.loss)*(1-from.loss)*(1-to.loss)
+	return p > 0 && n.rng.Float64() < p
+}
+
+// find resolves "name:port" or "10.77.0.i:port".
+func (n *Network) find(addr string) (*Host, int, error) {
+	name, service, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, 0, err
+	}
+	var port int
+	if _, err := fmt.Sscanf(service, "%d", &port); err != nil {
+		return nil, 0, fmt.Errorf("port %q: %w", service, err)
+	}
+	for _, h := range n.hosts {
+		if h.name == name || h.ip.String() == name {
+			return h, port, nil
+		}
+	}
+	return nil, 0, fmt.Errorf("no host %s", name)
+}
+
+// deadline is a moment after which waiters on cond are to give up. The network's lock guards it.
+type deadline struct {
+	at    time.Time
+	timer *time.Timer
+}
+
+func (d *deadline) set(t time.Time, wake func()) {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+	d.at = t
+	if !t.IsZero() {
+		d.timer = time.AfterFunc(time.Until(t), wake)
+	}
+}
+
+func (d *deadline) passed() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
