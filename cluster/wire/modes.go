@@ -22,7 +22,11 @@ var Canonical = encMode()
 
 // Strict is the one decoder: it refuses unknown and duplicate keys, tags, indefinite lengths, invalid
 // UTF-8, NaN and infinities.
-var Strict = decMode()
+var Strict = decMode(cbor.ExtraDecErrorUnknownField)
+
+// Tolerant is Strict except that unknown keys are passed over: for soft state that nobody signs or hashes,
+// so that stations of different versions still see each other.
+var Tolerant = decMode(cbor.ExtraDecErrorNone)
 
 func encMode() cbor.EncMode {
 	o := cbor.CoreDetEncOptions()
@@ -35,12 +39,12 @@ func encMode() cbor.EncMode {
 	return m
 }
 
-func decMode() cbor.DecMode {
+func decMode(extra cbor.ExtraDecErrorCond) cbor.DecMode {
 	m, err := cbor.DecOptions{
 		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
 		IndefLength:       cbor.IndefLengthForbidden,
 		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+		ExtraReturnErrors: extra,
 		UTF8:              cbor.UTF8RejectInvalid,
 		NaN:               cbor.NaNDecodeForbidden,
 		Inf:               cbor.InfDecodeForbidden,
