@@ -1,0 +1,131 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"hivemesh/alerts"
+)
+
+const (
+	// framesPerSecond and framesAtOnce bound what one client may send: two receipts for each alarm of a
+	// storm of 200 a second, and a burst after a reconnect. Beyond it the socket is closed (too many).
+	framesPerSecond = 500
+	framesAtOnce    = 2000
+	// maxMistakes is how many bad frames a client may send before it is told to go.
+	maxMistakes = 20
+)
+
+// PositionFrame says where the person is.
+type PositionFrame struct {
+	Type  string    `json:"type" enum:"position"`
+	Place PointForm `json:"place"`
+}
+
+// DutyFrame says whether the person is on duty or willing.
+type DutyFrame struct {
+	Type string `json:"type" enum:"duty"`
+	Duty *bool  `json:"duty" required:"true"`
+}
+
+// ReceiptFrame says what became of an alarm on this device.
+type ReceiptFrame struct {
+	Type     string            `json:"type" enum:"receipt"`
+	Incident alerts.IncidentID `json:"incident" maxLength:"64"`
+	Wave     int               `json:"wave,omitempty" minimum:"0" maximum:"1000" doc:"0 or absent with support"`
+	Support  *alerts.Hash      `json:"support,omitempty"`
+	State    string            `json:"state" enum:"reached,opened,released" doc:"released: the device stopped sounding after stood_down"`
+}
+
+// PingFrame asks for a pong.
+type PingFrame struct {
+	Type string `json:"type" enum:"ping"`
+}
+
+// handshakeBuffers lends gorilla a write buffer for the handshake; the hub writes its own frames.
+var handshakeBuffers websocket.BufferPool = &sync.Pool{}
+
+// budget is a token bucket.
+type budget struct {
+	spent float64
+	at    time.Time
+}
+
+func (b *budget) ok(now time.Time) bool {
+	b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*framesPerSecond) + 1
+	b.at = now
+	return b.spent <= framesAtOnce
+}
+
+// take handles a frame after hello; false ends the socket.
+func (s *socket) take(b []byte) bool {
+	if s.ended() {
+		return true // only to see the peer close
+	}
+	if !s.budget.ok(time.Now()) {
+		s.close(closeMany)
+		return true
+	}
+	if code, err := s.handle(b); err != nil {
+		s.complain(code, err.Error())
+		if s.mistakes++; s.mistakes > maxMistakes {
+			s.close(closeHello)
+		}
+	}
+	return true
+}
+
+// handle does what a frame says; the error is for the client.
+func (s *socket) handle(b []byte) (code string, err error) {
+	var head struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(b, &head); err != nil {
+		return "malformed", errors.New("a frame is one JSON object with a type")
+	}
+	switch head.Type {
+	case "position":
+		var f PositionFrame
+		if err := decodeStrict(b, &f); err != nil {
+			return "malformed", err
+		}
+		p, err := f.Place.point()
+		if err != nil {
+			return "out_of_range", err
+		}
+		return s.hub.moved(s, p)
+	case "duty":
+		var f DutyFrame
+		if err := decodeStrict(b, &f); err != nil {
+			return "malformed", err
+		}
+		if f.Duty == nil {
+			return "malformed", errors.New("duty is true or false")
+		}
+		s.hub.duty(s, *f.Duty)
+	case "receipt":
+		var f ReceiptFrame
+		if err := decodeStrict(b, &f); err != nil {
+			return "malformed", err
+		}
+		return s.hub.receipt(s, f)
+	case "ping":
+		s.push(whole("pong", PongFrame{Type: "pong", Server: Stamp(time.Now())}))
+	case "hello":
+		return "again", errors.New("hello was said; open a new socket for another session")
+	default:
+		return "unknown_type", errors.New("no such frame; known are position, duty, receipt and ping")
+	}
+	return "", nil
+}
+
+// ended reports whether the socket was told to go.
+func (s *socket) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}

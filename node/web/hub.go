@@ -1,0 +1,313 @@
+package web
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+)
+
+const (
+	// heartbeat is how often each socket is pinged, deadAfter how long a silent one may live (UX.md).
+	heartbeat = 10 * time.Second
+	deadAfter = 25 * time.Second
+	// tick paces pings, positions (1 Hz) and what is checked of every socket.
+	tick = time.Second
+	// stuckAfter is how long one write may hang before the socket is given up.
+	stuckAfter = 10 * time.Second
+	// tallyEvery gathers receipts of many devices into one report.
+	tallyEvery = 100 * time.Millisecond
+	// maxSockets bounds the sockets of one station (10,000 are the aim).
+	maxSockets = 20_000
+
+	// farAway is the distance of somebody whose place is not known.
+	farAway = math.MaxFloat64
+)
+
+// hub holds the websockets of a station. One goroutine (run) carries changes to sockets; the sockets'
+// readers and the HTTP handlers call in under mu, which is the one owner of everything but the queues.
+type hub struct {
+	station  Station
+	sessions *sessions
+	log      *zap.Logger
+	metrics  *metrics
+	in       *inbox
+	done     chan struct{}
+	wg       sync.WaitGroup
+
+	mu       sync.Mutex
+	closing  bool
+	fresh    map[*socket]struct{} // connected, no hello yet
+	socks    []*socket
+	devices  map[deviceKey][]*socket // sockets of one person on one device, oldest first
+	people   map[alerts.PersonID][]*socket
+	lookers  int // sockets that see positions
+	looking  bool
+	lastPos  map[alerts.PersonID]positionKey
+	alarming map[alerts.IncidentID]*alerts.Incident // latest views of incidents that may sound
+	frames   map[alerts.IncidentID]*encoded
+	history  history
+	tallies  map[waveKey]*tally
+	counted  bool // some tally is to be reported
+	owners   owners
+	waiters  map[alerts.Hash][]chan outcome
+	spread   spread
+	beats    int
+}
+
+// deviceKey is one person on one device: two people who share a device are each called.
+type deviceKey struct {
+	person alerts.PersonID
+	device string
+}
+
+func newHub(st Station, ss *sessions, log *zap.Logger) *hub {
+	return &hub{
+		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}),
+		fresh: map[*socket]struct{}{}, devices: map[deviceKey][]*socket{}, people: map[alerts.PersonID][]*socket{},
+		alarming: map[alerts.IncidentID]*alerts.Incident{}, frames: map[alerts.IncidentID]*encoded{},
+		tallies: map[waveKey]*tally{}, owners: newOwners(), waiters: map[alerts.Hash][]chan outcome{},
+	}
+}
+
+// start watches the station first and looks second, so that nothing falls between.
+func (h *hub) start(m *metrics) {
+	h.metrics = m
+	stop := h.station.Watch(h.in.put)
+	h.mu.Lock()
+	for _, i := range h.station.Incidents() {
+		h.follow(i)
+	}
+	h.mu.Unlock()
+	h.wg.Add(1)
+	go h.run(stop)
+}
+
+// follow keeps the latest view of what may sound. Called with h.mu held.
+func (h *hub) follow(i *alerts.Incident) {
+	if i.Status.Closed() {
+		delete(h.alarming, i.ID)
+		return
+	}
+	h.alarming[i.ID] = i
+}
+
+// run is the hub's own goroutine.
+func (h *hub) run(stop func()) {
+	defer h.wg.Done()
+	defer stop()
+	beat := time.NewTicker(tick)
+	defer beat.Stop()
+	report := time.NewTicker(tallyEvery)
+	defer report.Stop()
+	for {
+		select {
+		case <-h.done:
+			return
+		case <-h.in.wake:
+			h.carry()
+		case <-report.C:
+			h.report()
+		case now := <-beat.C:
+			h.pulse(now)
+		}
+	}
+}
+
+// carry takes one batch of changes to the sockets.
+func (h *hub) carry() {
+	incidents, rest, more := h.in.take(nil, nil)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(incidents) > 0 {
+		h.fan(incidents)
+	}
+	for _, c := range rest {
+		h.tell(c)
+	}
+	if more {
+		h.in.signal()
+	}
+}
+
+// tell handles the changes that are not an incident's. Called with h.mu held.
+func (h *hub) tell(c Change) {
+	switch {
+	case c.Refused != nil:
+		h.refused(c.Refused)
+	case !c.Event.IsZero():
+		h.kept(c.Event, c.Kept)
+	case c.Counted != "":
+		h.receipts(c.Counted, c.Wave, c.Counts)
+	case c.Stations:
+		f := StationsFrame{Type: "stations"}
+		for _, i := range h.station.Stations() {
+			f.Stations = append(f.Stations, viewOf(i))
+		}
+		it := whole("stations", f)
+		it.f.about = "stations"
+		for _, s := range h.socks {
+			s.push(it)
+		}
+	}
+}
+
+// pulse is the once-a-second round over all sockets: pings, the dead, the stuck, sessions that ended,
+// roles that changed.
+func (h *hub) pulse(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.beats++
+	turn := uint8(h.beats % int(heartbeat/tick))
+	dead := now.Add(-deadAfter).UnixMilli()
+	stuck := now.Add(-stuckAfter).UnixMilli()
+	for s := range h.fresh {
+		if s.lastRead.Load() < now.Add(-helloWait).UnixMilli() {
+			s.close(closeHello)
+		}
+	}
+	for _, s := range h.socks {
+		since := s.stuckFrom.Load()
+		switch {
+		case s.lastRead.Load() < dead:
+			h.metrics.dead()
+			s.kill()
+		case since != 0 && since < stuck:
+			h.metrics.closed(closeSlow)
+			s.kill()
+		case !now.Before(s.who.expires):
+			s.close(closeEnded)
+		default:
+			h.renew(s)
+			if s.beat == turn {
+				s.push(pingItem)
+			}
+		}
+	}
+	h.positions()
+	h.forget(now)
+}
+
+// pingItem is the protocol's own ping: every client answers it, also one that runs no script.
+var pingItem = item{f: &frame{op: opPing, kind: "ping", about: "ping"}}
+
+// renew reads a session's roles from the directory as it is now. Called with h.mu held.
+func (h *hub) renew(s *socket) {
+	fresh := *s.who
+	if !h.sessions.refresh(&fresh) {
+		s.close(closeEnded)
+		return
+	}
+	if sameRoles(fresh.Roles, s.who.Roles) && fresh.Kind == s.who.Kind {
+		return
+	}
+	s.who = &fresh
+	h.look(s)
+	h.offer(s)
+}
+
+func sameRoles(a, b []alerts.Role) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for n := range a {
+		if a[n] != b[n] {
+			return false
+		}
+	}
+	return true
+}
+
+// attach makes a socket that said hello one of the hub's. Called with h.mu held.
+func (h *hub) attach(s *socket) {
+	delete(h.fresh, s)
+	s.slot = len(h.socks)
+	s.beat = uint8(s.slot % int(heartbeat/tick))
+	h.socks = append(h.socks, s)
+	key := deviceKey{s.who.Person, s.device}
+	h.devices[key] = append(h.devices[key], s)
+	h.people[s.who.Person] = append(h.people[s.who.Person], s)
+	h.look(s)
+}
+
+// detach takes a socket out; what its device has not acknowledged is offered to its other sockets.
+func (h *hub) detach(s *socket) {
+	s.silence()
+	s.kill()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.fresh, s)
+	if s.slot < 0 {
+		return
+	}
+	last := h.socks[len(h.socks)-1]
+	h.socks[s.slot], last.slot = last, s.slot
+	h.socks[len(h.socks)-1] = nil
+	h.socks = h.socks[:len(h.socks)-1]
+	s.slot = -1
+	if s.sees {
+		s.sees = false
+		h.lookers--
+		h.watched()
+	}
+	key := deviceKey{s.who.Person, s.device}
+	remove(h.devices, key, s)
+	remove(h.people, s.who.Person, s)
+	if rest := h.devices[key]; len(rest) > 0 {
+		h.offer(rest[len(rest)-1])
+	}
+}
+
+func remove[K comparable](m map[K][]*socket, key K, s *socket) {
+	list := m[key]
+	for n, other := range list {
+		if other == s {
+			list = append(list[:n:n], list[n+1:]...)
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(m, key)
+		return
+	}
+	m[key] = list
+}
+
+// signedOut ends the sockets of a session.
+func (h *hub) signedOut(key tokenKey) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.socks {
+		if s.who.key == key {
+			s.close(closeEnded)
+		}
+	}
+}
+
+// close says goodbye to every socket and waits for every goroutine.
+func (h *hub) close() {
+	h.mu.Lock()
+	first := !h.closing
+	h.closing = true
+	everybody := append([]*socket(nil), h.socks...)
+	for s := range h.fresh {
+		everybody = append(everybody, s)
+	}
+	h.mu.Unlock()
+	if first {
+		close(h.done)
+	}
+	for _, s := range everybody {
+		s.close(closeDown)
+	}
+	force := time.AfterFunc(2*closeGrace, func() {
+		for _, s := range everybody {
+			s.kill()
+		}
+	})
+	h.wg.Wait()
+	force.Stop()
+}

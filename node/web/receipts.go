@@ -1,0 +1,143 @@
+package web
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"hivemesh/alerts"
+)
+
+// receipt takes what became of an alarm on a device.
+func (h *hub) receipt(s *socket, f ReceiptFrame) (string, error) {
+	mark, ok := map[string]mark{"reached": markReached, "opened": markOpened, "released": markReleased}[f.State]
+	if !ok {
+		return "unknown_state", errors.New("state is reached, opened or released")
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if s.slot < 0 {
+		return "", nil
+	}
+	if f.Support != nil && !s.heard.Support[*f.Support] || f.Support == nil && (f.Wave < 1 || f.Wave > s.heard.Waves[f.Incident]) {
+		return "not_heard", errors.New("this device was not sent that alarm")
+	}
+	wave := f.Wave
+	var support *alerts.Support
+	if f.Support != nil {
+		wave, support = 0, &alerts.Support{Event: *f.Support}
+	}
+	key := deviceKey{s.who.Person, s.device}
+	for _, other := range h.devices[key] { // the device has it, whichever of its pages shows it
+		other.hear(f.Incident, wave, support)
+	}
+	h.tallyOf(f.Incident, wave).note(key, mark)
+	h.counted = true
+	return "", nil
+}
+
+// sent counts an alarm that goes out to a device.
+func (h *hub) sent(s *socket, in alerts.IncidentID, wave int) {
+	h.tallyOf(in, wave).note(deviceKey{s.who.Person, s.device}, markSent)
+	h.counted = true
+}
+
+// mark is what became of one wave on one device.
+type mark uint8
+
+const (
+	markSent mark = 1 << iota
+	markReached
+	markOpened
+	markReleased
+)
+
+// tally counts devices for one wave at this station, each state of each device once.
+type tally struct {
+	marks   map[deviceKey]mark
+	n       Counts
+	news    bool
+	endedAt time.Time
+}
+
+func (h *hub) tallyOf(in alerts.IncidentID, wave int) *tally {
+	key := waveKey{in, wave}
+	t := h.tallies[key]
+	if t == nil {
+		t = &tally{marks: map[deviceKey]mark{}}
+		h.tallies[key] = t
+	}
+	return t
+}
+
+// note counts m once. Opened says that it was reached as well; a device that was sent the alarm by another
+// station was counted there.
+func (t *tally) note(key deviceKey, m mark) {
+	had := t.marks[key]
+	add := m
+	if m == markOpened {
+		add |= markReached
+	}
+	add &^= had
+	if add == 0 {
+		return
+	}
+	t.marks[key] = had | add
+	one := func(bit mark) int {
+		if add&bit != 0 {
+			return 1
+		}
+		return 0
+	}
+	t.n.Sent += one(markSent)
+	t.n.Reached += one(markReached)
+	t.n.Opened += one(markOpened)
+	t.n.Released += one(markReleased)
+	t.news = true
+}
+
+// report tells the station the counts that changed.
+func (h *hub) report() {
+	type news struct {
+		key waveKey
+		n   Counts
+	}
+	var list []news
+	h.mu.Lock()
+	if h.counted {
+		h.counted = false
+		for key, t := range h.tallies {
+			if t.news {
+				t.news = false
+				list = append(list, news{key, t.n})
+			}
+		}
+	}
+	h.mu.Unlock()
+	slices.SortFunc(list, func(a, b news) int { return a.key.compare(b.key) })
+	for _, n := range list {
+		h.station.Reached(n.key.incident, n.key.wave, n.n)
+	}
+}
+
+// tallyLife is how long the receipts of an ended alarm are still taken.
+const tallyLife = 10 * time.Minute
+
+// forget drops what belongs to matters long at their end. Called with h.mu held.
+func (h *hub) forget(now time.Time) {
+	for key, t := range h.tallies {
+		switch _, open := h.alarming[key.incident]; {
+		case open:
+			t.endedAt = time.Time{}
+		case t.endedAt.IsZero():
+			t.endedAt = now
+		case now.Sub(t.endedAt) > tallyLife:
+			delete(h.tallies, key)
+		}
+	}
+	for id, e := range h.frames {
+		if e.of.Status.Closed() {
+			delete(h.frames, id)
+		}
+	}
+}

@@ -1,0 +1,305 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"hivemesh/alerts"
+)
+
+// sessionLife is how long a token lasts: one long shift. Any station of the county accepts it meanwhile.
+const sessionLife = 12 * time.Hour
+
+// claims are what a token says; the station that signed it vouches for them.
+type claims struct {
+	Version int              `json:"v"`
+	Person  alerts.PersonID  `json:"person,omitempty"`
+	Kiosk   alerts.StationID `json:"kiosk,omitempty"` // a kiosk's own session: its station
+	Issued  int64            `json:"iat"`             // Unix seconds
+	Expires int64            `json:"exp"`
+}
+
+// who is one signed-in person or kiosk. Roles are those of the directory now, not those at sign-in.
+type who struct {
+	alerts.Subject
+	name    string
+	home    alerts.StationID
+	kiosk   bool
+	key     tokenKey
+	expires time.Time
+}
+
+// tokenKey stands for a token wherever the token itself must not be kept.
+type tokenKey [sha256.Size]byte
+
+// PersonInfo is a person as sign-in shows one.
+type PersonInfo struct {
+	ID    alerts.PersonID  `json:"id"`
+	Name  string           `json:"name"`
+	Roles []alerts.Role    `json:"roles"`
+	Home  alerts.StationID `json:"home"`
+}
+
+// sessions makes and checks tokens and remembers those signed out at this station.
+type sessions struct {
+	station Station
+	mu      sync.Mutex
+	out     map[tokenKey]time.Time // signed out, until they would have expired
+}
+
+// maxSignedOut bounds what is remembered of signed-out tokens; the oldest expiry goes first.
+const maxSignedOut = 10_000
+
+func (s *sessions) open(c claims, now time.Time) (string, error) {
+	c.Version, c.Issued, c.Expires = 1, now.Unix(), now.Add(sessionLife).Unix()
+	payload, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("write claims: %w", err)
+	}
+	return s.station.Sign(payload)
+}
+
+func unauthorized(code, detail string) *Problem {
+	return problem(http.StatusUnauthorized, code, detail, "sign in at POST /v1/session and send Authorization: Bearer <token>")
+}
+
+// identify tells who a token belongs to, as of now.
+func (s *sessions) identify(token string, now time.Time) (*who, *Problem) {
+	if token == "" {
+		return nil, unauthorized("not_signed_in", "nobody is signed in")
+	}
+	payload, _, err := s.station.Verify(token)
+	if err != nil {
+		return nil, unauthorized("bad_token", "no station of this county signed this token")
+	}
+	var c claims
+	if err := decodeStrict(payload, &c); err != nil || c.Version != 1 {
+		return nil, unauthorized("bad_token", "this version does not know this form of token")
+	}
+	expires := time.Unix(c.Expires, 0)
+	if !now.Before(expires) {
+		return nil, unauthorized("expired", fmt.Sprintf("the session ended at %s; this station's clock says %s",
+			expires.UTC().Format(stampLayout), now.UTC().Format(stampLayout)))
+	}
+	key := tokenKey(sha256.Sum256([]byte(token)))
+	s.mu.Lock()
+	_, gone := s.out[key]
+	s.mu.Unlock()
+	if gone {
+		return nil, unauthorized("signed_out", "this session was signed out")
+	}
+	w := &who{key: key, expires: expires, kiosk: c.Kiosk != ""}
+	w.Person = c.Person
+	if w.kiosk {
+		w.Person, w.Station = kioskPerson(c.Kiosk), c.Kiosk
+	}
+	if !s.refresh(w) {
+		return nil, unauthorized("unknown_person", "the directory at this station does not have this person")
+	}
+	return w, nil
+}
+
+func kioskPerson(st alerts.StationID) alerts.PersonID { return alerts.PersonID("kiosk:" + st) }
+
+// refresh reads w's roles from the directory as it is now; false when the person is not in it.
+func (s *sessions) refresh(w *who) bool {
+	self := s.station.Self()
+	w.Kind = self.Kind
+	if w.kiosk {
+		w.name, w.home, w.Roles = string(w.Station), w.Station, []alerts.Role{alerts.KioskRole}
+		return true
+	}
+	p, ok := s.station.Person(w.Person)
+	if !ok {
+		return false
+	}
+	w.name, w.home, w.Station = p.Name, p.Home, self.ID
+	w.Roles = p.Roles
+	return true
+}
+
+func (s *sessions) close(w *who, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, until := range s.out {
+		if until.Before(now) || len(s.out) >= maxSignedOut {
+			delete(s.out, k)
+		}
+	}
+	s.out[w.key] = w.expires
+}
+
+func (w *who) has(roles ...alerts.Role) bool {
+	for _, r := range roles {
+		if slices.Contains(w.Roles, r) {
+			return true
+		}
+	}
+	return false
+}
+
+// dispatch reports whether w holds a role that takes calls, hears every alarm and sees every position.
+func (w *who) dispatch() bool {
+	return w.has(alerts.Dispatcher, alerts.TownshipCentre, alerts.CountyCentre)
+}
+
+func (w *who) info() PersonInfo {
+	return PersonInfo{ID: w.Person, Name: w.name, Roles: w.Roles, Home: w.home}
+}
+
+// bearer takes a token from the Authorization header, else from this station's cookie.
+func (s *Server) bearer(header, cookies string) string {
+	if scheme, token, ok := strings.Cut(header, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	if header != "" {
+		return ""
+	}
+	list, err := http.ParseCookie(cookies)
+	if err != nil {
+		return ""
+	}
+	for _, c := range list {
+		if c.Name == s.cookieName() {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// cookieName is named by station because a cookie ignores ports: five demo stations share 127.0.0.1.
+func (s *Server) cookieName() string { return "hive_" + string(s.station.Self().ID) }
+
+func (s *Server) cookie(token string, age time.Duration) http.Cookie {
+	return http.Cookie{
+		Name: s.cookieName(), Value: token, Path: "/", MaxAge: int(age.Seconds()),
+		HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	}
+}
+
+type peopleOutput struct {
+	Body struct {
+		People []PersonInfo `json:"people"`
+	}
+}
+
+func (s *Server) people(_ context.Context, c *call, _ *struct{}) (*peopleOutput, error) {
+	if err := s.demoOnly(c); err != nil {
+		return nil, err
+	}
+	out := &peopleOutput{}
+	out.Body.People = []PersonInfo{}
+	for _, p := range s.station.People() {
+		out.Body.People = append(out.Body.People, PersonInfo{ID: p.ID, Name: p.Name, Roles: p.Roles, Home: p.Home})
+	}
+	return out, nil
+}
+
+// demoOnly guards the demo county's sign-in: on, and asked from this machine.
+func (s *Server) demoOnly(c *call) error {
+	if !s.demo {
+		return problem(http.StatusNotFound, "no_demo", "this station has no demo sign-in", "enrol at a station of your county")
+	}
+	if !c.loopback {
+		return problem(http.StatusForbidden, "loopback_only", "the demo county answers this machine only", "open http://127.0.0.1 on the station itself")
+	}
+	return nil
+}
+
+type signInInput struct {
+	Body struct {
+		Person alerts.PersonID `json:"person,omitempty" maxLength:"64" doc:"id of a person of GET /v1/people"`
+		Kiosk  bool            `json:"kiosk,omitempty" doc:"instead of person: the session of this station's own kiosk"`
+	}
+}
+
+type sessionBody struct {
+	Token   string           `json:"token,omitempty" doc:"bearer token, good at every station of the county"`
+	Person  PersonInfo       `json:"person"`
+	Station alerts.StationID `json:"station" doc:"the station that answers"`
+	Kiosk   bool             `json:"kiosk"`
+	Expires Stamp            `json:"expires"`
+}
+
+type sessionOutput struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+	Body      sessionBody
+}
+
+func (s *Server) signIn(_ context.Context, c *call, in *signInInput) (*sessionOutput, error) {
+	if err := s.demoOnly(c); err != nil {
+		return nil, err
+	}
+	if (in.Body.Person == "") == !in.Body.Kiosk {
+		return nil, problem(http.StatusUnprocessableEntity, "invalid", "give either person or kiosk", "GET /v1/people lists who exists").at("body")
+	}
+	say := claims{Person: in.Body.Person}
+	if in.Body.Kiosk {
+		say.Kiosk = s.station.Self().ID
+	} else if _, ok := s.station.Person(in.Body.Person); !ok {
+		return nil, problem(http.StatusNotFound, "unknown_person", "no such person in the demo county", "GET /v1/people lists who exists").at("body.person")
+	}
+	now := time.Now()
+	token, err := s.sessions.open(say, now)
+	if err != nil {
+		return nil, err
+	}
+	w, p := s.sessions.identify(token, now)
+	if p != nil {
+		return nil, p
+	}
+	out := &sessionOutput{SetCookie: s.cookie(token, sessionLife), Body: s.describe(w)}
+	out.Body.Token = token
+	return out, nil
+}
+
+func (s *Server) describe(w *who) sessionBody {
+	return sessionBody{Person: w.info(), Station: s.station.Self().ID, Kiosk: w.kiosk, Expires: Stamp(w.expires)}
+}
+
+type whoOutput struct{ Body sessionBody }
+
+func (s *Server) whoAmI(_ context.Context, c *call, _ *struct{}) (*whoOutput, error) {
+	if !s.demo {
+		return nil, s.demoOnly(c)
+	}
+	return &whoOutput{Body: s.describe(c.who)}, nil
+}
+
+type signOutOutput struct {
+	SetCookie http.Cookie `header:"Set-Cookie"`
+}
+
+func (s *Server) signOut(_ context.Context, c *call, _ *struct{}) (*signOutOutput, error) {
+	if !s.demo {
+		return nil, s.demoOnly(c)
+	}
+	s.sessions.close(c.who, time.Now())
+	s.hub.signedOut(c.who.key)
+	return &signOutOutput{SetCookie: s.cookie("", -time.Second)}, nil
+}
+
+// identified runs before a huma operation: it finds out who asks, and refuses where nobody may.
+func (s *Server) identified(need access) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		c := &call{loopback: s.loopback(ctx.RemoteAddr(), ctx.Host())}
+		token := s.bearer(ctx.Header("Authorization"), ctx.Header("Cookie"))
+		w, p := s.sessions.identify(token, time.Now())
+		c.who = w
+		if p != nil && (need == signedIn || need == localOrSignedIn && !c.loopback) {
+			s.metrics.bad(p.Code)
+			s.answer(ctx, p)
+			return
+		}
+		next(huma.WithValue(ctx, callKey{}, c))
+	}
+}
