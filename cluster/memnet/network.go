@@ -17,6 +17,7 @@ const (
 	packetQueue  = 1024                   // packets waiting at one port; more are dropped, as the kernel does
 	backlog      = 128                    // streams waiting to be accepted
 	resend       = 200 * time.Millisecond // what a lost segment costs a stream
+	firstKnock   = time.Second            // after which a dial that nobody answered is tried again
 	firstDialer  = 40000                  // port numbers for who dials
 )
 
@@ -30,17 +31,14 @@ type Network struct {
 	delay    time.Duration // of every link, one way
 	loss     float64       // of every link
 	streams  map[*stream]struct{}
-	changed  *sync.Cond // a link was cut or healed
 }
 
 // New is a network whose chances (loss, jitter) follow seed.
 func New(seed uint64) *Network {
-	n := &Network{
+	return &Network{
 		rng: rand.New(rand.NewPCG(seed, 1)), cut: make(map[[2]*Host]bool), isolated: make(map[*Host]bool),
 		streams: make(map[*stream]struct{}),
 	}
-	n.changed = sync.NewCond(&n.mu)
-	return n
 }
 
 // Host is one machine. It implements trust.Network.
@@ -147,7 +145,7 @@ func (n *Network) Loss(name string, share float64) {
 	n.host(name).loss = share
 }
 
-// change alters links and lets every stream and dial see it.
+// change alters links and lets every stream see it.
 func (n *Network) change(f func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -155,7 +153,6 @@ func (n *Network) change(f func()) {
 	for s := range n.streams {
 		s.linkChanged()
 	}
-	n.changed.Broadcast()
 }
 
 func (n *Network) open(from, to *Host) bool {
