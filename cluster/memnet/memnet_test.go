@@ -11,9 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"hivemesh/cluster/memnet"
 	"hivemesh/cluster/trust"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var _ trust.Network = (*memnet.Host)(nil)
 

@@ -31,6 +31,8 @@ const (
 	handshakeTime = 10 * time.Second
 	// maxHandshakes bounds how many connections may be unproven at once; more are closed at the door.
 	maxHandshakes = 256
+	// maxJoins bounds how many newcomers are spoken with at once: nobody knows yet who they are.
+	maxJoins = 16
 	// portTries is how often a port of the system's choice is tried: the same number must be free for UDP.
 	portTries = 10
 )
@@ -47,6 +49,7 @@ type Port struct {
 	ln     net.Listener
 	pc     net.PacketConn
 	tries  chan struct{} // a place for each handshake under way
+	joins  chan struct{} // a place for each newcomer
 	wg     sync.WaitGroup
 	ctx    context.Context // ends handshakes and dials at Close
 	cancel context.CancelFunc
@@ -69,7 +72,7 @@ func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger
 		return nil, errors.Join(err, ln.Close(), pc.Close())
 	}
 	p := &Port{
-		nw: nw, id: id, ring: ring, log: log, ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes),
+		nw: nw, id: id, ring: ring, log: log, ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes), joins: make(chan struct{}, maxJoins),
 		handlers: make(map[string]func(alerts.StationID, net.Conn)), conns: make(map[*tracked]struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
@@ -213,7 +216,7 @@ func (p *Port) serve(t *tracked) {
 	h, join := p.handlers[proto], p.join
 	p.mu.Unlock()
 	if proto == ProtoJoin && join != nil {
-		join(c)
+		p.welcome(c, join)
 		return
 	}
 	peer, err := p.peer(c)
@@ -223,6 +226,16 @@ func (p *Port) serve(t *tracked) {
 		return
 	}
 	h(peer, c)
+}
+
+func (p *Port) welcome(c net.Conn, join func(net.Conn)) {
+	select {
+	case p.joins <- struct{}{}:
+		defer func() { <-p.joins }()
+		join(c)
+	default:
+		c.Close()
+	}
 }
 
 // peer is who is at the other end; the ring learns its certificate.
