@@ -1,0 +1,120 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type {
+  Category,
+  Grids,
+  Person,
+  Position,
+  Receipts,
+  ServerFrame,
+  Shown,
+  StationInfo,
+} from './api';
+import { clock } from './clock.svelte';
+import { readJSON, device, writeJSON } from './storage';
+
+interface Getter {
+  get<T>(path: string): Promise<T>;
+}
+
+interface Page {
+  incidents: Shown[];
+  cursor?: Record<string, string>;
+}
+
+const stationsKey = 'hive.stations';
+
+/** County is what this page knows of the county: filled by frames and by asking, read by screens. */
+export class County {
+  station = $state('');
+  stations = $state<StationInfo[]>(readJSON(device, stationsKey, []));
+  categories = $state<Category[]>([]);
+  grids = $state<Grids>({ grids: [] });
+  people = $state<Person[]>([]);
+  incidents = new SvelteMap<string, Shown>();
+  positions = new SvelteMap<string, Position>();
+  receipts = new SvelteMap<string, Receipts>();
+  cursors: Record<string, string> = {};
+  #fresh = new Set<string>();
+
+  /** Takes what concerns the county out of a frame; the rest is for alarms and the outbox. */
+  take(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'welcome':
+        this.station = frame.station;
+        clock.set(frame.server_time);
+        break;
+      case 'incident':
+        this.#fresh.add(frame.incident.id);
+        this.#put(frame.incident);
+        if (frame.cursor) this.cursors[frame.cell] = frame.cursor;
+        break;
+      case 'positions':
+        for (const p of frame.positions) this.positions.set(p.person, p);
+        break;
+      case 'receipts':
+        this.receipts.set(`${frame.incident}/${frame.wave}`, frame);
+        break;
+    }
+  }
+
+  /** Asks the station for what frames do not bring: tables that hardly change, and all open matters. */
+  async load(from: Getter): Promise<void> {
+    const [rules, grids] = await Promise.all([
+      from.get<{ categories: Category[] }>('/v1/rules'),
+      from.get<Grids>('/v1/grids'),
+    ]);
+    this.categories = [...rules.categories].sort((a, b) => (a.order || 99) - (b.order || 99));
+    this.grids = grids;
+    await Promise.all([this.loadStations(from), this.loadPeople(from), this.loadIncidents(from)]);
+  }
+
+  async loadStations(from: Getter): Promise<void> {
+    this.stations = (await from.get<{ stations: StationInfo[] }>('/v1/stations')).stations;
+    writeJSON(device, stationsKey, this.stations);
+  }
+
+  async loadIncidents(from: Getter): Promise<void> {
+    this.#fresh.clear();
+    const page = await from.get<Page>('/v1/incidents');
+    for (const i of page.incidents) if (!this.#fresh.has(i.id)) this.#put(i);
+    this.cursors = { ...page.cursor, ...this.cursors };
+  }
+
+  /** One incident in full, with its receipts. */
+  async loadIncident(from: Getter, id: string): Promise<void> {
+    const shown = await from.get<Shown>(`/v1/incidents/${id}`);
+    this.#put(shown);
+  }
+
+  /** Names are for those who may see them; elsewhere a page goes without. */
+  async loadPeople(from: Getter): Promise<void> {
+    try {
+      this.people = (await from.get<{ people: Person[] }>('/v1/people')).people;
+    } catch {
+      this.people = [];
+    }
+  }
+
+  person(id: string | undefined): Person | undefined {
+    return this.people.find((p) => p.id === id);
+  }
+
+  stationOf(id: string | undefined): StationInfo | undefined {
+    return this.stations.find((s) => s.id === id);
+  }
+
+  category(id: string): Category | undefined {
+    return this.categories.find((c) => c.id === id);
+  }
+
+  #put(shown: Shown): void {
+    const before = this.incidents.get(shown.id);
+    this.incidents.set(shown.id, { ...shown, receipts: shown.receipts ?? before?.receipts ?? [] });
+    for (const r of shown.receipts ?? []) this.receipts.set(`${shown.id}/${r.wave}`, r);
+  }
+}
+
+/** Whether the matter is at its end. */
+export function isClosed(i: Shown): boolean {
+  return i.status === 'resolved' || i.status === 'void' || i.status === 'cancelled';
+}

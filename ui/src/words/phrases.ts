@@ -1,0 +1,137 @@
+import type { Category, Line, Place, Point, StationInfo } from '../lib/api';
+import { bearing, compassOf, distance, nearest, pointOf } from '../lib/geo';
+import { chosen, say, sayName } from './words.svelte';
+
+/** At or beyond this many metres a ring means everybody (alerts.CountyRing). */
+const countyRing = 1e6;
+
+/** Closer than this, a direction says less than "near". Metres. */
+const besideMetres = 60;
+
+export function distanceWords(metres: number): string {
+  if (metres < 950) return say('geo.metres', { n: Math.round(metres / 10) * 10 });
+  return say('geo.km', { n: metres < 9950 ? (metres / 1000).toFixed(1) : Math.round(metres / 1000) });
+}
+
+export function bearingWords(degrees: number): string {
+  return say(`geo.${compassOf(degrees)}`);
+}
+
+/** "距辛屯站 2.3 公里 东北": where to is, seen from a named point. */
+export function fromWords(what: string, from: Point, to: Point): string {
+  const metres = distance(from, to);
+  if (metres < besideMetres) return say('geo.near', { what });
+  return say('geo.from', { what, distance: distanceWords(metres), bearing: bearingWords(bearing(from, to)) });
+}
+
+/** Where a place is in words: its own, and its distance from the nearest station. */
+export function placeWords(place: Place | undefined, gridName: (id: string) => string): string {
+  if (!place) return say('geo.unknown');
+  const own = [place.grid ? gridName(place.grid) : '', place.words ?? ''].filter(Boolean).join(' ');
+  return own || (pointOf(place) ? '' : say('geo.unknown'));
+}
+
+/** The place as seen from the station nearest to it. */
+export function stationWords(place: Place | undefined, stations: StationInfo[]): string {
+  const at = pointOf(place);
+  const near = at && nearest(at, stations);
+  return at && near?.thing.place ? fromWords(near.thing.name, near.thing.place, at) : '';
+}
+
+export function ringWords(ring: number): string {
+  return ring >= countyRing ? say('geo.everyone') : say('geo.within', { distance: distanceWords(ring) });
+}
+
+export function ageWords(seconds: number): string {
+  if (seconds < 100) return say('age.s', { n: Math.floor(seconds) });
+  if (seconds < 100 * 60) return say('age.m', { n: Math.floor(seconds / 60) });
+  if (seconds < 48 * 3600) return say('age.h', { n: Math.floor(seconds / 3600) });
+  return say('age.d', { n: Math.floor(seconds / 86400) });
+}
+
+export function categoryWords(c: Category | undefined, id: string): string {
+  return c ? c.name[chosen.language] : id;
+}
+
+export function roleWords(roles: string[]): string {
+  return roles.map((r) => sayName('role', r)).join(' · ');
+}
+
+/** A decision's outcome code in words; codes are the catalogue's own. */
+export function outcomeWords(code: string): string {
+  const known = ['found', 'settled', 'transferred', 'unfounded'] as const;
+  const hit = known.find((k) => k === code);
+  return hit ? say(`dispatch.resolve.${hit}`) : code;
+}
+
+const text = (v: unknown): string => (typeof v === 'string' ? v : '');
+
+/** What a line of the timeline says happened. */
+export function lineWords(line: Line, personName: (id: string) => string): string {
+  const body = line.body ?? {};
+  switch (line.kind) {
+    case 'emergency_called':
+      return say('kind.emergency_called', { service: text(body['service']) });
+    case 'registered':
+      return body['void'] ? say('kind.void') : say('kind.registered');
+    case 'wave':
+      return say(body['continues'] ? 'kind.wave.continues' : 'kind.wave', {
+        n: Number(body['wave'] ?? 0),
+        ring: ringWords(Number(body['ring'] ?? 0)),
+      });
+    case 'clue':
+      return say(body['seen'] ? 'kind.clue.seen' : 'kind.clue.unseen');
+    case 'assigned':
+      return say('kind.assigned', { person: personName(text(body['person'])) });
+    case 'accepted':
+    case 'declined':
+    case 'en_route':
+    case 'on_scene':
+    case 'released':
+      return sayName('stepped', line.kind);
+    case 'raised':
+    case 'graded':
+    case 'receipts':
+    case 'support_requested':
+    case 'card_updated':
+    case 'note':
+    case 'cancel_requested':
+    case 'resolved':
+    case 'cancelled':
+    case 'stood_down':
+      return say(`kind.${line.kind}`);
+    default:
+      return say('kind.other', { kind: String(line.kind) });
+  }
+}
+
+/** What the maker of a timeline line added in words. */
+export function lineDetail(line: Line, gridName: (id: string) => string): string {
+  const body = line.body ?? {};
+  const parts = [text(body['words']), text(body['note']), text(body['number']), text(body['outside_number'])];
+  if (line.kind === 'resolved') parts.unshift(outcomeWords(text(body['code'])));
+  if (line.kind === 'declined') parts.push(reasonWords(text(body['reason'])));
+  else parts.push(text(body['reason']));
+  if (line.kind === 'clue') {
+    const heading = text(body['heading']);
+    if (heading) parts.push(`${say('patrol.clue.heading')} ${headingWords(heading)}`);
+    parts.push(placeWords(body['place'] as Place, gridName));
+  }
+  const card = body['card'] as { what?: string } | undefined;
+  if (line.kind === 'card_updated') parts.push(text(card?.what));
+  return parts.filter(Boolean).join(' · ');
+}
+
+export function headingWords(heading: string): string {
+  return heading in { n: 1, ne: 1, e: 1, se: 1, s: 1, sw: 1, w: 1, nw: 1 }
+    ? say(`geo.${heading as 'n'}`)
+    : heading;
+}
+
+/** Reasons to decline are sent as codes, so that each screen says them in its own language. */
+export const declineReasons = ['far', 'busy', 'unable', 'vehicle'] as const;
+
+export function reasonWords(reason: string): string {
+  const known = declineReasons.find((r) => r === reason);
+  return known ? say(`patrol.decline.${known}`) : reason;
+}
