@@ -180,10 +180,16 @@ func (g *Gossip) spread() {
 }
 
 // Leave tells the others that this station goes of its own will, waiting at most so long for it to be sent.
-func (g *Gossip) Leave(timeout time.Duration) error { return g.list.Leave(timeout) }
+// After Close it does nothing.
+func (g *Gossip) Leave(timeout time.Duration) error {
+	if g.ctx.Err() != nil {
+		return nil
+	}
+	return g.list.Leave(timeout)
+}
 
-// Close ends gossip and keeps the peers file. The port stays open. Exchanges that memberlist has under way
-// end by their own deadlines (10 s, WAN 30 s), or when the port closes.
+// Close ends gossip and keeps the peers file. The port stays open. memberlist has timers of its own that
+// run out within some seconds after.
 func (g *Gossip) Close() error {
 	var err error
 	g.once.Do(func() {

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // quiet is longer than anything memberlist has under way after Close.
-const quiet = 3 * time.Minute
+const quiet = 30 * time.Second
 
 var names = []alerts.StationID{"hancun-post", "xinzhuang", "zhangyong", "caojiawu-post", "enterprise"}
 
@@ -287,5 +287,26 @@ func TestHintsThatAreTooLongSaySo(t *testing.T) {
 			t.Errorf("long name: %v", err)
 		}
 		m.stopAll()
+	})
+}
+
+func TestCloseIsPromptWhateverTheLinksDo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t)
+		defer m.stopAll()
+		m.five(nil)
+		m.see(5, 20*time.Second)
+		for wait := range 40 { // at different moments of probes, joins and exchanges
+			m.net.Isolate("zhangyong")
+			time.Sleep(time.Duration(wait) * 997 * time.Millisecond)
+			start := time.Now()
+			m.stop("zhangyong")
+			if took := time.Since(start); took > 6*time.Second {
+				t.Errorf("%d s into the cut: closed after %v", wait, took)
+			}
+			m.net.Heal()
+			m.start("zhangyong", nil, "hancun-post")
+			m.see(5, time.Minute)
+		}
 	})
 }

@@ -49,7 +49,7 @@ func newTransport(port *trust.Port, advertise string) (*transport, error) {
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 	port.Handle(trust.ProtoGossip, func(_ alerts.StationID, c net.Conn) {
 		select {
-		case t.streams <- c:
+		case t.streams <- t.own(c):
 		case <-t.ctx.Done():
 			c.Close()
 		}
@@ -154,7 +154,26 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 func (t *transport) DialAddressTimeout(a memberlist.Address, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(t.ctx, timeout)
 	defer cancel()
-	return t.port.Dial(ctx, trust.ProtoGossip, a.Addr, alerts.StationID(a.Name))
+	c, err := t.port.Dial(ctx, trust.ProtoGossip, a.Addr, alerts.StationID(a.Name))
+	if err != nil {
+		return nil, err
+	}
+	return t.own(c), nil
+}
+
+// stream ends with the transport, so that nothing memberlist has under way outlives Shutdown for long.
+type stream struct {
+	net.Conn
+	stop func() bool
+}
+
+func (t *transport) own(c net.Conn) net.Conn {
+	return stream{c, context.AfterFunc(t.ctx, func() { c.Close() })}
+}
+
+func (s stream) Close() error {
+	s.stop()
+	return s.Conn.Close()
 }
 
 // Shutdown implements memberlist.Transport. The port stays open: it is not ours.
