@@ -26,8 +26,7 @@ const (
 )
 
 const (
-	// handshakeTime bounds a handshake, and a Dial whose context has no end of its own: a mixed link with
-	// seconds of delay still fits.
+	// handshakeTime bounds a handshake, and a whole Dial: a mixed link with seconds of delay still fits.
 	handshakeTime = 10 * time.Second
 	// maxHandshakes bounds how many connections may be unproven at once; more are closed at the door.
 	maxHandshakes = 256
@@ -68,7 +67,7 @@ func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger
 	if err != nil {
 		return nil, err
 	}
-	if _, err := ring.Add(id.Cert.Raw); err != nil {
+	if _, err := ring.Add(id.Cert.Raw); err != nil && !errors.Is(err, ErrNotKept) {
 		return nil, errors.Join(err, ln.Close(), pc.Close())
 	}
 	p := &Port{
@@ -240,7 +239,12 @@ func (p *Port) welcome(c net.Conn, join func(net.Conn)) {
 
 // peer is who is at the other end; the ring learns its certificate.
 func (p *Port) peer(c *tls.Conn) (alerts.StationID, error) {
-	return p.ring.Add(c.ConnectionState().PeerCertificates[0].Raw)
+	s, err := p.ring.Add(c.ConnectionState().PeerCertificates[0].Raw)
+	if errors.Is(err, ErrNotKept) {
+		p.log.Warn("a full or broken disk: this peer will be a stranger after a restart", zap.Error(err))
+		return s, nil
+	}
+	return s, err
 }
 
 // config is TLS for both ends between stations.

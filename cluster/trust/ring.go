@@ -14,8 +14,11 @@ import (
 	"hivemesh/cluster/wire"
 )
 
-// ErrSignature says that bytes are not what their maker signed.
-var ErrSignature = errors.New("signature does not match")
+// Errors of a ring.
+var (
+	ErrSignature = errors.New("signature does not match") // bytes are not what their maker signed
+	ErrNotKept   = errors.New("certificate could not be kept on disk")
+)
 
 // UnknownOrigin says that a station's certificate is missing here: ask whoever sent the event for it.
 type UnknownOrigin struct{ Station alerts.StationID }
@@ -66,29 +69,37 @@ func NewRing(root *x509.Certificate, dir string) (*Ring, error) {
 }
 
 // Add takes in a station's certificate and keeps it. A station has one key for life: a certificate over
-// another key than the one known is refused, as is one that this county's authority did not sign (ErrForeign).
+// another key than the one known is refused, as is one that this county's authority did not sign
+// (ErrForeign). With ErrNotKept the ring has the certificate all the same, until this station restarts.
 func (r *Ring) Add(der []byte) (alerts.StationID, error) {
 	c, who, err := parseStation(r.root, der)
 	if err != nil {
 		return "", err
 	}
+	isNew, err := r.put(member{c, who})
+	if err != nil || !isNew || r.dir == "" {
+		return who.Station, err
+	}
+	// Outside the lock: a disk that hangs must not hold up the checking of events.
+	if err := writeCert(filepath.Join(r.dir, string(who.Station)+".crt"), der); err != nil {
+		return who.Station, fmt.Errorf("%w: %s: %w", ErrNotKept, who.Station, err)
+	}
+	return who.Station, nil
+}
+
+func (r *Ring) put(m member) (isNew bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old, ok := r.stations[who.Station]; ok {
-		if !bytes.Equal(old.key(), c.PublicKey.(ed25519.PublicKey)) {
-			return "", fmt.Errorf("%w: %s is known with another key", ErrForeign, who.Station)
+	if old, ok := r.stations[m.who.Station]; ok {
+		if !bytes.Equal(old.key(), m.key()) {
+			return false, fmt.Errorf("%w: %s is known with another key", ErrForeign, m.who.Station)
 		}
-		if !c.NotAfter.After(old.cert.NotAfter) {
-			return who.Station, nil // nothing new
-		}
-	}
-	if r.dir != "" {
-		if err := writeCert(filepath.Join(r.dir, string(who.Station)+".crt"), der); err != nil {
-			return "", fmt.Errorf("keep the certificate of %s: %w", who.Station, err)
+		if !m.cert.NotAfter.After(old.cert.NotAfter) {
+			return false, nil
 		}
 	}
-	r.stations[who.Station] = member{c, who}
-	return who.Station, nil
+	r.stations[m.who.Station] = m
+	return true, nil
 }
 
 // Cert is a station's certificate in DER, to be handed to whoever asks.

@@ -5,6 +5,8 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -294,4 +296,26 @@ func FuzzCheck(f *testing.F) {
 	f.Add(e.Raw)
 	r := ring(f, a, id)
 	f.Fuzz(func(t *testing.T, raw []byte) { r.Check(raw) })
+}
+
+func TestFullDiskStillBelieves(t *testing.T) {
+	a, dir := county(t, "yongqing"), filepath.Join(t.TempDir(), "ring")
+	r, err := trust.NewRing(a.Root, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil { // no place to write to any more
+		t.Fatal(err)
+	}
+	id := station(t, a, "xinzhuang", alerts.Village)
+	if _, err := r.Add(id.Cert.Raw); !errors.Is(err, trust.ErrNotKept) {
+		t.Errorf("add: %v", err)
+	}
+	e, err := id.Sign(note())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Check(e.Raw); err != nil {
+		t.Errorf("its event: %v", err)
+	}
 }
