@@ -35,3 +35,8 @@ func careless(t *testing.T, raw net.Conn, withCert bool) *tls.Conn {
 	}
 	return tls.Client(raw, conf)
 }
+
+// joiner is a TLS client that asks to join and checks nothing.
+func joiner(raw net.Conn) *tls.Conn {
+	return tls.Client(raw, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{trust.ProtoJoin}, MinVersion: tls.VersionTLS13})
+}
