@@ -25,6 +25,9 @@ const (
 	MaxPacket = 1100
 	// reclaimAfter is when a station that died may come back at another address.
 	reclaimAfter = 10 * time.Second
+	// lanExchange is how often a station compares all it knows with one other, on good links: what gossip
+	// missed shows up after this. memberlist stretches it by itself in pools of more than 32.
+	lanExchange = 15 * time.Second
 	// tellTime is how long a change of hints waits to be on its way.
 	tellTime = 5 * time.Second
 )
@@ -39,7 +42,7 @@ var (
 type Config struct {
 	Port      *trust.Port
 	Self      alerts.StationID
-	Hints     Hints    // an empty Mesh, or one for all addresses, becomes one that others can reach
+	Hints     Hints    // a Mesh that is empty, for all addresses or with port 0 becomes one that others can reach
 	Key       []byte   // 32 bytes: Identity.GossipKey
 	PeersFile string   // empty: peers are not kept
 	Seeds     []string // mesh addresses to begin with, host:port
@@ -69,15 +72,11 @@ type Gossip struct {
 
 // Open enters the pool. It does not wait for anybody: a station that is alone is a pool of one.
 func Open(c Config) (*Gossip, error) {
-	advertise := c.Hints.Mesh
-	if advertise == "" {
-		advertise = c.Port.Addr()
-	}
-	t, err := newTransport(c.Port, advertise)
+	t, err := newTransport(c.Port, advertise(c))
 	if err != nil {
 		return nil, err
 	}
-	if host, _, _ := net.SplitHostPort(advertise); c.Hints.Mesh == "" || host == "" || net.ParseIP(host).IsUnspecified() {
+	if host, number, _ := net.SplitHostPort(c.Hints.Mesh); host == "" || number == "0" || net.ParseIP(host).IsUnspecified() {
 		c.Hints.Mesh = net.JoinHostPort(t.addr.String(), strconv.Itoa(t.number))
 	}
 	g := &Gossip{
@@ -94,6 +93,19 @@ func Open(c Config) (*Gossip, error) {
 	return g, nil
 }
 
+// advertise is the configured mesh address, with the number that the port really has.
+func advertise(c Config) string {
+	bound := c.Port.Addr()
+	host, number, err := net.SplitHostPort(c.Hints.Mesh)
+	if err != nil {
+		return bound
+	}
+	if number == "0" {
+		_, number, _ = net.SplitHostPort(bound)
+	}
+	return net.JoinHostPort(host, number)
+}
+
 func (g *Gossip) create(c Config, t *transport) error {
 	// With every flag set and the longest PID it must still fit, whatever changes later.
 	most := c.Hints
@@ -108,6 +120,7 @@ func (g *Gossip) create(c Config, t *transport) error {
 		g.log.Warn("the known peers cannot be read; the seeds will do", zap.Error(err))
 	}
 	conf := memberlist.DefaultLANConfig()
+	conf.PushPullInterval = lanExchange
 	if c.WAN {
 		conf = memberlist.DefaultWANConfig()
 	}

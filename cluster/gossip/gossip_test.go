@@ -151,7 +151,7 @@ func TestFiveFindEachOther(t *testing.T) {
 		m := newMesh(t)
 		defer m.stopAll()
 		m.five(nil)
-		m.see(5, 20*time.Second)
+		m.see(5, time.Minute)
 		list := m.on["zhangyong"].Members()
 		if list[0].Station != "zhangyong" || list[1].Station != "caojiawu-post" || list[1].Name != "caojiawu-post站" {
 			t.Errorf("members: %+v", list)
@@ -167,7 +167,7 @@ func TestDeadMemberIsSeenAndComesBack(t *testing.T) {
 		m := newMesh(t)
 		defer m.stopAll()
 		m.five(nil)
-		m.see(5, 20*time.Second)
+		m.see(5, time.Minute)
 		var deaths atomic.Int32
 		m.on["zhangyong"].OnChange(func(x gossip.Member) {
 			if x.Station == "xinzhuang" && !x.Alive {
@@ -190,7 +190,7 @@ func TestRestartedStationRemembersItsPeers(t *testing.T) {
 		m := newMesh(t)
 		defer m.stopAll()
 		m.five(nil)
-		m.see(5, 20*time.Second)
+		m.see(5, time.Minute)
 		if err := m.on["xinzhuang"].Leave(5 * time.Second); err != nil {
 			t.Error(err)
 		}
@@ -213,7 +213,7 @@ func TestPacketsAndHints(t *testing.T) {
 		m := newMesh(t)
 		defer m.stopAll()
 		m.five(nil)
-		m.see(5, 20*time.Second)
+		m.see(5, time.Minute)
 		a, b := m.on["xinzhuang"], m.on["zhangyong"]
 		got := make(chan string, 1)
 		b.OnPacket(func(from alerts.StationID, p []byte) { got <- fmt.Sprintf("%s: %d", from, len(p)) })
@@ -295,7 +295,7 @@ func TestCloseIsPromptWhateverTheLinksDo(t *testing.T) {
 		m := newMesh(t)
 		defer m.stopAll()
 		m.five(nil)
-		m.see(5, 20*time.Second)
+		m.see(5, time.Minute)
 		for wait := range 40 { // at different moments of probes, joins and exchanges
 			m.net.Isolate("zhangyong")
 			time.Sleep(time.Duration(wait) * 997 * time.Millisecond)
@@ -308,5 +308,21 @@ func TestCloseIsPromptWhateverTheLinksDo(t *testing.T) {
 			m.start("zhangyong", nil, "hancun-post")
 			m.see(5, time.Minute)
 		}
+	})
+}
+
+// The power is back in a township, and every "I am here" that spreads by packets is lost: seen once in 300
+// runs with five stations, one of which then stayed unknown to another for half a minute.
+func TestManyStartInTheSameMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t)
+		defer m.stopAll()
+		m.net.Loss("", 1) // streams still get through, late
+		for i := range 12 {
+			m.start(alerts.StationID(fmt.Sprintf("s%02d", i)), nil, "s00")
+		}
+		time.Sleep(1500 * time.Millisecond)
+		m.net.Loss("", 0)
+		m.see(12, 5*time.Second)
 	})
 }

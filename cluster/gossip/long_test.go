@@ -17,7 +17,7 @@ func TestSplitOfADayHealsByItself(t *testing.T) {
 		m := newMesh(t)
 		defer m.stopAll()
 		m.five(func(c *gossip.Config) { c.WAN = true })
-		m.see(5, 30*time.Second)
+		m.see(5, 3*time.Minute)
 		m.net.Split([]string{"hancun-post", "xinzhuang"}, []string{"zhangyong", "caojiawu-post", "enterprise"})
 		time.Sleep(24 * time.Hour)
 		if a, b := len(alive(m.on["xinzhuang"])), len(alive(m.on["enterprise"])); a != 2 || b != 3 {

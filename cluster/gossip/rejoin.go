@@ -13,29 +13,47 @@ const (
 	rejoinEvery = 10 * time.Second
 	// rejoinJitter spreads the tries of stations that lost each other at the same moment.
 	rejoinJitter = 4 * time.Second
+	// settleAfter is when a station that has just joined asks again. Where many start in the same moment
+	// (the power is back), memberlist's few repetitions of "I am here" miss those who came in between.
+	settleAfter = 2 * time.Second
 )
 
-// rejoin tries one missing peer after the other, for ever, and keeps the peers file.
+// rejoin enters the pool, then tries one missing peer after the other, for ever, and keeps the peers file.
 func (g *Gossip) rejoin() {
-	joined := make(map[string]bool) // seeds that have answered once
-	for _, addr := range g.missing(joined) {
-		if g.try(addr, joined) || g.ctx.Err() != nil {
-			break // the others come with it
-		}
-	}
-	for {
-		wait := rejoinEvery - rejoinJitter/2 + rand.N(rejoinJitter)
-		select {
-		case <-g.ctx.Done():
-			return
-		case <-time.After(wait):
-		}
+	joined := make(map[string]bool) // addresses that have answered
+	g.enter(joined)
+	for g.sleep(rejoinEvery - rejoinJitter/2 + rand.N(rejoinJitter)) {
 		if err := g.members.save(g.peersFile); err != nil {
 			g.log.Warn("keep the known peers", zap.Error(err))
 		}
 		if addrs := g.missing(joined); len(addrs) > 0 {
 			g.try(addrs[rand.N(len(addrs))], joined)
 		}
+	}
+}
+
+// enter joins the first who answers, and asks that one again soon after.
+func (g *Gossip) enter(joined map[string]bool) {
+	for _, addr := range g.missing(joined) {
+		if g.ctx.Err() != nil {
+			return
+		}
+		if g.try(addr, joined) {
+			if g.sleep(settleAfter) {
+				g.try(addr, joined)
+			}
+			return // the others come with it
+		}
+	}
+}
+
+// sleep reports whether gossip is still open after so long.
+func (g *Gossip) sleep(d time.Duration) bool {
+	select {
+	case <-g.ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 

@@ -56,7 +56,7 @@ type Port struct {
 	mu       sync.Mutex
 	closed   bool
 	handlers map[string]func(alerts.StationID, net.Conn)
-	join     func(net.Conn)
+	join     JoinHandler
 	conns    map[*tracked]struct{}
 }
 
@@ -121,8 +121,11 @@ func (p *Port) Handle(proto string, h func(peer alerts.StationID, c net.Conn)) {
 	p.handlers[proto] = h
 }
 
-// HandleJoin gives connections of newcomers to h: nothing is known of who they are.
-func (p *Port) HandleJoin(h func(c net.Conn)) {
+// JoinHandler speaks with a newcomer, of whom nothing is known, and closes c.
+type JoinHandler func(c net.Conn)
+
+// HandleJoin gives connections of newcomers to h.
+func (p *Port) HandleJoin(h JoinHandler) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.join = h
@@ -227,7 +230,7 @@ func (p *Port) serve(t *tracked) {
 	h(peer, c)
 }
 
-func (p *Port) welcome(c net.Conn, join func(net.Conn)) {
+func (p *Port) welcome(c net.Conn, join JoinHandler) {
 	select {
 	case p.joins <- struct{}{}:
 		defer func() { <-p.joins }()
