@@ -173,6 +173,7 @@ func (r *Ring) Verify(s alerts.StationID, msg, sig []byte) error {
 	return nil
 }
 
+// sane asks the rules whether the event makes sense, where they have an opinion.
 func sane(e alerts.Event) error {
 	if c, ok := any(e).(interface{ Check() error }); ok {
 		return c.Check()
