@@ -41,6 +41,7 @@ export class Alarms {
   constructor(
     private readonly key: string,
     private readonly onNew: (r: Ringing) => void,
+    private readonly onEnd: (incident: string, wave: number) => void,
   ) {
     this.#memory = readJSON<Memory>(device, key, { heard: {}, support: {}, ringing: [] });
     this.ringing = this.#memory.ringing;
@@ -105,9 +106,10 @@ export class Alarms {
 
   #end(incident: string, kind: string, provisional: boolean): void {
     const known = this.ringing.find((r) => r.frame.incident === incident);
-    const wasHeard = incident in this.#memory.heard;
+    const wave = this.#memory.heard[incident];
     this.ringing = this.ringing.filter((r) => r.frame.incident !== incident);
-    if (known || wasHeard) {
+    if (known || wave !== undefined) {
+      this.onEnd(incident, wave ?? 0);
       const what = known?.frame.card.what ?? '';
       this.ended = [...this.ended.filter((e) => e.incident !== incident), { incident, kind, provisional, what }];
     }
@@ -125,10 +127,8 @@ export class Alarms {
 
   /** Told of the end, the device need not name this incident in hello again. */
   #forget(incident: string): void {
-    delete this.#memory.heard[incident];
-    for (const [support, of] of Object.entries(this.#memory.support)) {
-      if (of === incident) delete this.#memory.support[support];
-    }
+    this.#memory.heard = without(this.#memory.heard, (id) => id === incident);
+    this.#memory.support = without(this.#memory.support, (_, of) => of === incident);
   }
 
   #keep(): void {
@@ -143,4 +143,8 @@ export class Alarms {
 function bySeverity(a: Ringing, b: Ringing): number {
   const support = Number(Boolean(b.frame.support)) - Number(Boolean(a.frame.support));
   return support || a.frame.grade - b.frame.grade || a.at - b.at;
+}
+
+function without<T>(all: Record<string, T>, gone: (key: string, value: T) => boolean): Record<string, T> {
+  return Object.fromEntries(Object.entries(all).filter(([key, value]) => !gone(key, value)));
 }

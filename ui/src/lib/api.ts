@@ -238,6 +238,9 @@ export interface Position {
   step?: Step;
 }
 
+/** A person's latest position, or that there is none any more. */
+export type PositionNews = Position | { person: string; at: string; gone: true };
+
 export interface AlarmFrame {
   type: 'alarm';
   incident: string;
@@ -268,8 +271,8 @@ export type ServerFrame =
   | ({ type: 'receipts'; incident: string } & Receipts)
   | { type: 'refused'; event: string; incident: string; reason: string; code: string; by?: string; at?: string }
   | { type: 'stood_down'; incident: string; kind?: Kind; provisional?: boolean }
-  | { type: 'positions'; positions: Position[] }
-  | { type: 'stations' }
+  | { type: 'positions'; positions: PositionNews[] }
+  | { type: 'stations'; stations?: StationInfo[] }
   | { type: 'pong' }
   | { type: 'error'; code: string; message: string };
 
@@ -289,11 +292,14 @@ export interface Hello {
   duty?: boolean;
 }
 
+/** released: the device stopped sounding because the alarm ended. */
+export type ReceiptState = 'reached' | 'opened' | 'released';
+
 export type ClientFrame =
   | Hello
   | { type: 'position'; place: Point }
   | { type: 'duty'; duty: boolean }
-  | { type: 'receipt'; incident: string; wave: number; support?: string; state: 'reached' | 'opened' }
+  | { type: 'receipt'; incident: string; wave: number; support?: string; state: ReceiptState }
   | { type: 'ping' };
 
 /** What a page asks a station to do to an incident: the event's kind and its body's own fields. */

@@ -16,11 +16,6 @@ interface Getter {
   get<T>(path: string): Promise<T>;
 }
 
-interface Page {
-  incidents: Shown[];
-  cursor?: Record<string, string>;
-}
-
 const stationsKey = 'hive.stations';
 
 /** County is what this page knows of the county: filled by frames and by asking, read by screens. */
@@ -34,7 +29,6 @@ export class County {
   positions = new SvelteMap<string, Position>();
   receipts = new SvelteMap<string, Receipts>();
   cursors: Record<string, string> = {};
-  #fresh = new Set<string>();
 
   /** Takes what concerns the county out of a frame; the rest is for alarms and the outbox. */
   take(frame: ServerFrame): void {
@@ -44,12 +38,17 @@ export class County {
         clock.set(frame.server_time);
         break;
       case 'incident':
-        this.#fresh.add(frame.incident.id);
         this.#put(frame.incident);
         if (frame.cursor) this.cursors[frame.cell] = frame.cursor;
         break;
       case 'positions':
-        for (const p of frame.positions) this.positions.set(p.person, p);
+        for (const p of frame.positions) {
+          if ('gone' in p) this.positions.delete(p.person);
+          else this.positions.set(p.person, p);
+        }
+        break;
+      case 'stations':
+        if (frame.stations) this.#setStations(frame.stations);
         break;
       case 'receipts':
         this.receipts.set(`${frame.incident}/${frame.wave}`, frame);
@@ -57,7 +56,7 @@ export class County {
     }
   }
 
-  /** Asks the station for what frames do not bring: tables that hardly change, and all open matters. */
+  /** Asks the station for what frames do not bring: tables that hardly change. Matters come by frames. */
   async load(from: Getter): Promise<void> {
     const [rules, grids] = await Promise.all([
       from.get<{ categories: Category[] }>('/v1/rules'),
@@ -65,19 +64,17 @@ export class County {
     ]);
     this.categories = [...rules.categories].sort((a, b) => (a.order || 99) - (b.order || 99));
     this.grids = grids;
-    await Promise.all([this.loadStations(from), this.loadPeople(from), this.loadIncidents(from)]);
+    await Promise.all([this.loadStations(from), this.loadPeople(from)]);
   }
 
   async loadStations(from: Getter): Promise<void> {
-    this.stations = (await from.get<{ stations: StationInfo[] }>('/v1/stations')).stations;
-    writeJSON(device, stationsKey, this.stations);
+    this.#setStations((await from.get<{ stations: StationInfo[] }>('/v1/stations')).stations);
   }
 
+  /** The newest matters, closed ones too: frames bring only what is open or has changed since. */
   async loadIncidents(from: Getter): Promise<void> {
-    this.#fresh.clear();
-    const page = await from.get<Page>('/v1/incidents');
-    for (const i of page.incidents) if (!this.#fresh.has(i.id)) this.#put(i);
-    this.cursors = { ...page.cursor, ...this.cursors };
+    const page = await from.get<{ incidents: Shown[] }>('/v1/incidents?limit=200');
+    for (const i of page.incidents) if (!this.incidents.has(i.id)) this.#put(i);
   }
 
   /** One incident in full, with its receipts. */
@@ -105,6 +102,11 @@ export class County {
 
   category(id: string): Category | undefined {
     return this.categories.find((c) => c.id === id);
+  }
+
+  #setStations(stations: StationInfo[]): void {
+    this.stations = stations;
+    writeJSON(device, stationsKey, stations);
   }
 
   #put(shown: Shown): void {

@@ -4,7 +4,7 @@ import type { Point } from './api';
 // declares gcj02 has overlays shifted, at draw time. The formula is the published one; its constants are
 // the Krasovsky 1940 ellipsoid.
 const a = 6378245.0;
-const ee = 0.00669342162296594323;
+const ee = 0.006693421622965943;
 
 export type Datum = 'wgs84' | 'gcj02';
 

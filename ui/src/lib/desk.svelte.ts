@@ -35,6 +35,8 @@ export class Desk {
   readonly alarms: Alarms;
   readonly own: Own;
   notices = $state<Notice[]>([]);
+  /** One person at one kind of page is one device: five roles in one browser are five. */
+  readonly #device: string;
   /** Why the tables could not be loaded; empty when they are. */
   trouble = $state('');
 
@@ -53,8 +55,13 @@ export class Desk {
       () => this.session.token,
     );
     this.outbox = new Outbox(() => this.session.person?.id ?? '', this.client);
-    this.alarms = new Alarms(`hive.alarms.${this.#name()}`, (r) => this.#receipt(r, 'reached'));
-    this.own = new Own(`hive.own.${this.#name()}`, (place) => this.feed.send({ type: 'position', place }));
+    this.#device = deviceID(`${page}.${session.person?.id ?? ''}`);
+    this.alarms = new Alarms(
+      `hive.alarms.${this.#device}`,
+      (r) => this.#receipt(r, 'reached'),
+      (incident, wave) => this.feed.send({ type: 'receipt', incident, wave, state: 'released' }),
+    );
+    this.own = new Own(`hive.own.${this.#device}`, (place) => this.feed.send({ type: 'position', place }));
   }
 
   /** Opens the link and sends what an earlier page left behind. */
@@ -114,7 +121,7 @@ export class Desk {
     return {
       type: 'hello',
       token: this.session.token,
-      device: this.#name(),
+      device: this.#device,
       after: { ...this.county.cursors },
       heard: this.alarms.heard(),
       ...(this.own.at && this.own.duty ? { position: this.own.at } : {}),
@@ -129,9 +136,6 @@ export class Desk {
       case 'welcome':
         void this.#load();
         void this.outbox.flush();
-        break;
-      case 'stations':
-        void this.county.loadStations(this.client).catch(() => undefined);
         break;
       case 'kept':
         this.outbox.kept(frame.event, frame);
@@ -176,10 +180,5 @@ export class Desk {
   #receipt(r: Ringing, state: 'reached' | 'opened'): void {
     const { incident, wave, support } = r.frame;
     this.feed.send({ type: 'receipt', incident, wave, ...(support ? { support } : {}), state });
-  }
-
-  /** One device of one person at one kind of page: five roles in one browser are five devices. */
-  #name(): string {
-    return [deviceID(), this.page, this.session.person?.id ?? ''].join(':');
   }
 }

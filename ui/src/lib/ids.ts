@@ -9,9 +9,9 @@ export function newID(): string {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
-/** This browser's stable name, made once. */
-export function deviceID(): string {
-  const key = 'hive.device';
+/** A stable random name of this browser for one purpose, made once. */
+export function deviceID(purpose: string): string {
+  const key = `hive.device.${purpose}`;
   const have = device.read(key);
   if (have) return have;
   const made = newID();

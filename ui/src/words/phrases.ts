@@ -10,7 +10,7 @@ const besideMetres = 60;
 
 export function distanceWords(metres: number): string {
   if (metres < 950) return say('geo.metres', { n: Math.round(metres / 10) * 10 });
-  return say('geo.km', { n: metres < 9950 ? (metres / 1000).toFixed(1) : Math.round(metres / 1000) });
+  return say('geo.km', { n: Number((metres / 1000).toFixed(metres < 9950 ? 1 : 0)) });
 }
 
 export function bearingWords(degrees: number): string {
