@@ -1,4 +1,3 @@
-import { untrack } from 'svelte';
 import { isClosed } from './county.svelte';
 import type { Desk } from './desk.svelte';
 import type { Tone } from './sound.svelte';
@@ -20,6 +19,5 @@ export function ring(desk: Desk): void {
     if (!i.mine) due.set(`assigned/${i.id}`, 'assigned');
   }
   desk.sound.keepOnly(new Set(due.keys()));
-  // Playing counts tones, which must not make this effect depend on its own doing.
-  untrack(() => due.forEach((tone, name) => desk.sound.ring(name, tone)));
+  for (const [name, tone] of due) desk.sound.ring(name, tone);
 }

@@ -1,3 +1,5 @@
+import { untrack } from 'svelte';
+
 // The four tones, made by Web Audio so that nothing has to be fetched, and the rule for repeating them.
 
 export type Tone = 'first' | 'other' | 'assigned' | 'lost';
@@ -40,7 +42,7 @@ export class Sound {
   mutedUntil = $state(0);
   muteReason = $state('');
   /** How many tones were due on this page, heard or not; tests and a person at a silent desk read it. */
-  played = $state(0);
+  played = 0;
   #context: AudioContext | undefined;
   #ringing = new Map<string, ReturnType<typeof setInterval> | undefined>();
 
@@ -56,7 +58,12 @@ export class Sound {
     };
   }
 
+  /** May be called in an effect: it never depends on what this reads, else unlocking would play it again. */
   play(tone: Tone): void {
+    untrack(() => this.#play(tone));
+  }
+
+  #play(tone: Tone): void {
     this.played++;
     document.documentElement.dataset['tone'] = tone;
     document.documentElement.dataset['tones'] = String(this.played);
