@@ -158,6 +158,8 @@ export const en: Record<keyof typeof zh, string> = {
   'kiosk.silent': 'Silently',
   'kiosk.silent.why': 'If someone forces you: no sound or light here',
   'kiosk.receipt': 'Your alert was taken',
+  'kiosk.receipt.sending': 'Your alert is on its way',
+  'kiosk.receipt.refused': 'Your alert was not accepted',
   'kiosk.receipt.silent': 'Noted',
   'kiosk.call110': 'Also call',
   'kiosk.called': 'Called already?',

@@ -158,6 +158,8 @@ export const zh = {
   'kiosk.silent': '静默上报',
   'kiosk.silent.why': '被人胁迫时用：本站不响、不闪',
   'kiosk.receipt': '已收到您的上报',
+  'kiosk.receipt.sending': '正在送出您的上报',
+  'kiosk.receipt.refused': '上报未被接受',
   'kiosk.receipt.silent': '已登记',
   'kiosk.call110': '请同时拨打',
   'kiosk.called': '已拨打？',
