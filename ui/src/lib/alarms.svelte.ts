@@ -26,6 +26,8 @@ interface Memory {
 
 /** A device forgets heard waves past this many incidents, the oldest first. */
 const remembered = 500;
+/** A station takes no hello that lists more. */
+const mostHeard = 1000;
 
 const nameOf = (f: AlarmFrame): string => (f.support ? `support/${f.support}` : f.incident);
 
@@ -55,7 +57,7 @@ export class Alarms {
       wave: 0,
       support,
     }));
-    return [...waves, ...support];
+    return [...waves, ...support].slice(-mostHeard);
   }
 
   take(frame: ServerFrame): void {

@@ -49,6 +49,8 @@ export class Desk {
       hello: () => this.#hello(),
       take: (f) => this.#take(f),
       ended: () => void this.#renew(),
+      // Whatever was wrong, a hello that asks for everything anew is always right.
+      unwelcome: () => (this.county.cursors = {}),
     });
     this.client = new Client(
       () => this.feed.base,

@@ -26,6 +26,8 @@ export interface FeedParts {
   take(frame: ServerFrame): void;
   /** The station no longer knows this session. */
   ended(): void;
+  /** The station did not understand the hello. */
+  unwelcome(): void;
   Socket?: new (url: string, protocol: string) => WebSocket;
   random?: () => number;
 }
@@ -148,9 +150,8 @@ export class Feed {
     this.#drop();
     this.state = 'down';
     if (!this.downSince) this.downSince = Date.now();
-    if (code === closed.sessionEnded) {
-      this.parts.ended();
-    }
+    if (code === closed.sessionEnded) this.parts.ended();
+    if (code === closed.badHello) this.parts.unwelcome();
     // A link that stood is tried again from the page's own station on; one that never did, at the next.
     this.#turn = wasUp && code !== closed.goingDown ? 0 : this.#turn + 1;
     this.#attempt++;

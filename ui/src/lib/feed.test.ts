@@ -44,19 +44,21 @@ class FakeSocket {
 let open: Feed[] = [];
 const last = (): FakeSocket => FakeSocket.made[FakeSocket.made.length - 1] as FakeSocket;
 
-function feed(stations = ['http://a']): { feed: Feed; frames: ServerFrame[]; ended: () => void } {
+function feed(stations = ['http://a']): { feed: Feed; frames: ServerFrame[]; ended: () => void; unwelcome: () => void } {
   const frames: ServerFrame[] = [];
   const ended = vi.fn();
+  const unwelcome = vi.fn();
   const made = new Feed({
     stations: () => stations,
     hello: () => ({ type: 'hello', token: 't', device: 'd', after: { yongqing: '1.2' }, heard: [], duty: true }),
     take: (f) => frames.push(f),
     ended,
+    unwelcome,
     Socket: FakeSocket as unknown as new (url: string, protocol: string) => WebSocket,
     random: () => 0,
   });
   open.push(made);
-  return { feed: made, frames, ended };
+  return { feed: made, frames, ended, unwelcome };
 }
 
 beforeEach(() => {
@@ -174,6 +176,16 @@ describe('feed', () => {
     last().end(closed.sessionEnded);
     expect(ended).toHaveBeenCalledOnce();
     expect(f.state).toBe('down');
+  });
+
+  it('has the hello made anew when the station did not understand it', () => {
+    const { feed: f, unwelcome } = feed();
+    f.open();
+    last().open();
+    last().end(closed.badHello);
+    expect(unwelcome).toHaveBeenCalledOnce();
+    vi.advanceTimersByTime(shortest);
+    expect(FakeSocket.made).toHaveLength(2);
   });
 
   it('hears nothing from a socket it has given up', () => {

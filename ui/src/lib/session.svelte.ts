@@ -28,7 +28,8 @@ export class Session {
   }
 
   async signIn(poster: Poster, who: { person: string } | { kiosk: true }): Promise<void> {
-    this.token = '';
+    // The old token stays until there is a new one: a socket that says hello without any would be whoever
+    // signed in last in this browser, by the cookie.
     const answer = await poster.post<SessionAnswer>('/v1/session', who);
     this.#set(answer);
     writeJSON(tab, this.#key, answer);
