@@ -131,7 +131,16 @@ func (h *hub) open(ws *websocket.Conn, token string) {
 func (s *socket) read(token string) {
 	defer s.hub.wg.Done()
 	defer s.hub.detach(s)
-	for !s.next(func(b []byte) bool { return s.greet(b, token) }) {
+	if !s.next(func(b []byte) bool {
+		// A hello is handled on a stack of its own: this one stays small for as long as the socket lives.
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.greet(b, token)
+		}()
+		<-done
+		return true
+	}) {
 		return
 	}
 	s.ws.SetReadLimit(maxFrame)
@@ -140,12 +149,12 @@ func (s *socket) read(token string) {
 }
 
 // greet handles the first frame. After a bad one the reader stays to let the close frame be read.
-func (s *socket) greet(b []byte, token string) bool {
+func (s *socket) greet(b []byte, token string) {
 	f, err := parseHello(b)
 	if err != nil {
 		s.complain("bad_hello", err.Error())
 		s.close(closeHello)
-		return true
+		return
 	}
 	if f.Token != "" {
 		token = f.Token
@@ -154,10 +163,9 @@ func (s *socket) greet(b []byte, token string) bool {
 	if p != nil {
 		s.complain(p.Code, p.Detail+": "+p.Do)
 		s.close(closeEnded)
-		return true
+		return
 	}
 	s.hub.welcome(s, w, f)
-	return true
 }
 
 // parseHello reads and checks a hello; positions and cursors included.

@@ -126,8 +126,8 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 
 // placeForm is alerts.Place as JSON has it: one flat object.
 type placeForm struct {
-	Lon    *float64 `json:"lon,omitempty" minimum:"-180" maximum:"180" doc:"degrees WGS-84, with lat"`
-	Lat    *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90" doc:"degrees WGS-84, with lon"`
+	Lon    *float64 `json:"lon,omitempty" minimum:"-180" maximum:"180" dependentRequired:"lat" doc:"degrees WGS-84, with lat"`
+	Lat    *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90" dependentRequired:"lon" doc:"degrees WGS-84, with lon"`
 	Grid   string   `json:"grid,omitempty" maxLength:"64" doc:"a grid of GET /v1/grids, instead of lon and lat"`
 	Words  string   `json:"words,omitempty" maxLength:"200" doc:"where, as people say it"`
 	Radius float64  `json:"radius,omitempty" minimum:"0" maximum:"20000" doc:"metres of uncertainty"`
