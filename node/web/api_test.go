@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 			{"another type", request{path: "/v1/alerts", token: villager, body: `category=abduction`, header: map[string]string{"Content-Type": "application/x-www-form-urlencoded"}}, 415, "not_json", "body"},
 			{"unknown category", request{path: "/v1/alerts", token: villager, body: `{"category":"ufo",` + place + `}`}, 422, "unknown_category", "body.category"},
 			{"out of range", request{path: "/v1/alerts", token: villager, body: `{"category":"abduction","place":{"lon":181,"lat":39}}`}, 422, "invalid", "body.place.lon"},
-			{"half a place", request{path: "/v1/alerts", token: villager, body: `{"category":"abduction","place":{"lon":116.5}}`}, 422, "invalid", "body.place.lat"},
+			{"half a place", request{path: "/v1/alerts", token: villager, body: `{"category":"abduction","place":{"lon":116.5}}`}, 422, "invalid", "body.place"},
 			{"no place", request{path: "/v1/alerts", token: villager, body: `{"category":"abduction"}`}, 422, "no_place", "body.place"},
 			{"unknown grid", request{path: "/v1/alerts", token: villager, body: `{"category":"abduction","place":{"grid":"atlantis"}}`}, 422, "unknown_grid", "body.place.grid"},
 			{"a bad id", request{path: "/v1/alerts", token: villager, body: `{"id":"a b","category":"abduction",` + place + `}`}, 422, "invalid", "body.id"},
@@ -280,6 +280,12 @@ func TestSessions(t *testing.T) {
 		wrong := v.ask("zhangyong", request{method: "GET", path: "/v1/session", header: map[string]string{"Cookie": strings.Split(cookie, ";")[0]}})
 		if byCookie.status != 200 || elsewhere.status != 200 || wrong.status != 401 {
 			t.Errorf("cookie here %d, token at another station %d, cookie of another station %d", byCookie.status, elsewhere.status, wrong.status)
+		}
+		// Signing out ends this session and not another of the same person, opened in the same second.
+		one, two := v.signIn("xinzhuang", "villager"), v.signIn("xinzhuang", "villager")
+		v.ask("xinzhuang", request{method: "DELETE", path: "/v1/session", token: one})
+		if a := v.ask("xinzhuang", request{method: "GET", path: "/v1/session", token: two}); one == two || a.status != 200 {
+			t.Errorf("the other session: %d %s", a.status, a.body)
 		}
 		time.Sleep(sessionLife)
 		old := v.ask("xinzhuang", request{method: "GET", path: "/v1/session", token: in.Token})

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,6 +169,7 @@ type phone struct {
 	frames []map[string]any
 	raw    []string
 	err    error
+	deaf   atomic.Bool // reads, but no longer answers pings
 	done   chan struct{}
 }
 
@@ -179,6 +181,13 @@ func (v *town) dial(at alerts.StationID, header http.Header) *phone {
 		v.t.Fatalf("dial %s: %v %v", at, err, res)
 	}
 	p := &phone{t: v.t, ws: ws, done: make(chan struct{})}
+	answer := ws.PingHandler()
+	ws.SetPingHandler(func(data string) error {
+		if p.deaf.Load() {
+			return nil
+		}
+		return answer(data)
+	})
 	go p.listen()
 	return p
 }

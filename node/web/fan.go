@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"slices"
 
 	"hivemesh/alerts"
@@ -128,20 +129,17 @@ func (h *hub) fan(changes []Change) {
 			sp.quiet = append(sp.quiet, d)
 		}
 	}
-	slices.SortFunc(sp.sounding, func(a, b delivery) int {
-		switch {
-		case a.near < b.near:
-			return -1
-		case a.near > b.near:
-			return 1
-		}
-		return 0
-	})
+	nearestFirst(sp.sounding)
 	h.deliver(sp.sounding)
 	h.deliver(sp.quiet)
 	h.metrics.delivered(sp.items)
 	sp.sounding, sp.quiet = reset(sp.sounding), reset(sp.quiet)
 	sp.items = reset(sp.items)
+}
+
+// nearestFirst: whoever can be there first hears first; calls for support before all.
+func nearestFirst(list []delivery) {
+	slices.SortFunc(list, func(a, b delivery) int { return cmp.Compare(a.near, b.near) })
 }
 
 func (h *hub) deliver(list []delivery) {

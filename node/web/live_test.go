@@ -363,7 +363,7 @@ func TestHeartbeatAndDeath(t *testing.T) {
 		if f := p.last(t, "pong"); f["server_time"] == nil {
 			t.Errorf("pong %v", f)
 		}
-		p.ws.SetPingHandler(func(string) error { return nil }) // reads, but no longer answers
+		p.deaf.Store(true)
 		within(t, deadAfter+heartbeat, func() { <-p.done })
 		_ = p.ws.Close()
 		synctest.Wait()

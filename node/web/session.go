@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,7 @@ type claims struct {
 	Kiosk   alerts.StationID `json:"kiosk,omitempty"` // a kiosk's own session: its station
 	Issued  int64            `json:"iat"`             // Unix seconds
 	Expires int64            `json:"exp"`
+	Nonce   string           `json:"jti"` // two sign-ins within a second are two sessions
 }
 
 // who is one signed-in person or kiosk. Roles are those of the directory now, not those at sign-in.
@@ -60,7 +62,7 @@ type sessions struct {
 const maxSignedOut = 10_000
 
 func (s *sessions) open(c claims, now time.Time) (string, error) {
-	c.Version, c.Issued, c.Expires = 1, now.Unix(), now.Add(sessionLife).Unix()
+	c.Version, c.Issued, c.Expires, c.Nonce = 1, now.Unix(), now.Add(sessionLife).Unix(), rand.Text()
 	payload, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("write claims: %w", err)
