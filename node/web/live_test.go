@@ -62,7 +62,7 @@ func TestAlarmSoundsWhereItIsNearAndSaysProvisional(t *testing.T) {
 func TestLeastDisclosureOnEveryPush(t *testing.T) {
 	inTown(t, func(t *testing.T, v *town) {
 		volunteer := v.connect("xinzhuang", "volunteer", "d1")
-		officer := v.connect("hancun-post", "officer", "d2")
+		officer := v.connect("xinzhuang", "officer", "d2") // at the same station: frames are shared by class only
 		kiosk := v.connect("xinzhuang", "kiosk", "k1")
 		villager := v.signIn("xinzhuang", "villager")
 		taken := v.raise("xinzhuang", villager, abduction)
@@ -189,6 +189,11 @@ func TestStandDownReachesWhoHeardAlsoAtHello(t *testing.T) {
 		back := v.connect("zhangyong", "worker", "d2", heard)
 		back.count(t, "alarm", 0)
 		back.count(t, "stood_down", 1)
+		back.hangUp()
+		// The same when the whole matter is at its end meanwhile.
+		v.act("hancun-post", v.signIn("hancun-post", "officer"), taken.Incident, `{"kind":"resolved","code":"found"}`)
+		v.record()
+		v.connect("hancun-post", "worker", "d2", heard).count(t, "stood_down", 1)
 		// An alarm that arrives after its own end does not sound.
 		v.connect("zhangyong", "neighbour", "d9", `"position":{"lon":116.5,"lat":39.32}`).count(t, "alarm", 0)
 	})
@@ -435,13 +440,25 @@ func TestASlowClientIsToldToResume(t *testing.T) {
 		p := v.connect("hancun-post", "officer", "o1")
 		p.hangUp()
 		slow := v.stalled("hancun-post", "officer")
+		sockets := func() int {
+			h := v.ports["hancun-post"].server.hub
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return len(h.socks)
+		}
+		if n := sockets(); n != 1 {
+			t.Fatalf("%d sockets before", n)
+		}
 		for n := range maxQueue + 200 {
 			v.raise("xinzhuang", kiosk, strings.Replace(abduction, "a1", fmt.Sprint("s", n), 1))
 		}
 		synctest.Wait()
-		time.Sleep(5 * time.Second)
-		if n := len(v.ports["hancun-post"].server.hub.socks); n != 0 {
+		time.Sleep(3 * closeGrace) // well before the write that hangs is given up, and before silence is death
+		if n := sockets(); n != 0 {
 			t.Errorf("%d sockets left: a client that does not read must not hold the station", n)
+		}
+		if m := v.ask("hancun-post", request{method: "GET", path: "/metrics"}); !strings.Contains(m.body, `hive_sockets_closed_total{reason="slow, resume"} 1`) {
+			t.Error("it was not told to resume")
 		}
 		_ = slow.Close()
 	})
