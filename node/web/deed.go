@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/google/uuid"
@@ -122,7 +123,8 @@ func parseDeed(raw []byte) (*deed, error) {
 	return &d, nil
 }
 
-// complete fills in what the station knows better than the client: places in words, the next wave's number.
+// complete fills in what the station knows better than the client: places in words, the next wave's
+// number, the time of a sighting just made.
 func (s *Server) complete(d *deed, i *alerts.Incident) error {
 	locate := func(p *alerts.Place) error {
 		if p == nil || p.Point == nil && p.Grid == "" {
@@ -140,6 +142,10 @@ func (s *Server) complete(d *deed, i *alerts.Incident) error {
 			b.Number = len(i.Waves) + 1
 		}
 	case *alerts.Clue:
+		if b.SeenAt.IsZero() {
+			b.SeenAt = time.Now()
+		}
+		b.SeenAt = b.SeenAt.UTC().Truncate(time.Millisecond)
 		return locate(&b.Place)
 	case *alerts.Responded:
 		return locate(b.At)

@@ -21,6 +21,13 @@
     return node;
   }
 
+  // prose is a paragraph; what stands between backticks is code.
+  function prose(text) {
+    var p = el('p');
+    text.split('`').forEach(function (part, n) { p.append(n % 2 ? el('code', {}, part) : part); });
+    return p;
+  }
+
   function table(head, rows) {
     var body = el('tbody');
     rows.forEach(function (cells) {
@@ -75,7 +82,7 @@
   function operation(path, method, op) {
     main.append(el('h3', { id: op.operationId }, el('span', { class: 'method' }, method.toUpperCase()), el('code', {}, path)));
     main.append(el('p', {}, op.summary || ''));
-    if (op.description) main.append(el('p', {}, op.description));
+    if (op.description) main.append(prose(op.description));
     if (op.security) main.append(el('p', {}, 'Authorization: Bearer, or the station’s cookie.'));
     if (op.parameters && op.parameters.length) {
       main.append(table(['parameter', 'in', 'type', 'meaning'], op.parameters.map(function (p) {
@@ -118,7 +125,7 @@
     main.append(heading(2, id, title));
     doc.operations[operationName].messages.forEach(function (r) {
       var message = doc.components.messages[nameOf(r.$ref)];
-      main.append(heading(3, 'frame-' + message.name, message.name), el('p', {}, message.summary));
+      main.append(heading(3, 'frame-' + message.name, message.name), prose(message.summary));
       main.append(fields(doc.components.schemas[nameOf(message.payload.$ref)], 'live-'));
     });
   }
@@ -126,7 +133,7 @@
   function live(doc) {
     var channel = doc.channels.live;
     main.append(heading(2, 'live', 'Live link: websocket ' + channel.address));
-    main.append(el('p', {}, channel.description));
+    main.append(prose(channel.description));
     main.append(table(['close code', 'reason'], channel['x-close-codes'].map(function (c) { return [String(c.code), c.reason]; })));
     frames(doc, 'Frames from the client', 'live-client', 'fromClient');
     frames(doc, 'Frames from the server', 'live-server', 'fromServer');
