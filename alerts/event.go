@@ -117,6 +117,7 @@ const (
 	Forbidden Code = "forbidden"  // this role, at this kind of station, may not do it
 	WrongCell Code = "wrong_cell" // signed for a cell other than the incident's
 	Conflict  Code = "conflict"   // the same incident id with another body (Lost: the first)
+	Same      Code = "same"       // the same alert or deed again, by another station (Lost: the first)
 	Unknown   Code = "unknown"    // a kind this version does not know
 )
 

@@ -1,0 +1,117 @@
+package alerts
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Action is something a person wants to do: a kind of event.
+type Action string
+
+// Denied refuses an action, in words: which rule, and who could.
+type Denied struct{ Reason string }
+
+func (d *Denied) Error() string { return d.Reason }
+
+// Groups of roles that rules speak of.
+var (
+	dispatchRoles = []Role{Dispatcher, TownshipCentre, CountyCentre}
+	policeRoles   = []Role{AuxiliaryPolice, Officer}
+	fullRoles     = []Role{Dispatcher, TownshipCentre, CountyCentre, AuxiliaryPolice, Officer, Auditor, Admin}
+)
+
+func holds(roles []Role, any []Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return slices.Contains(any, r) })
+}
+
+// May says whether who may do this to the incident (nil for a raise), or why not, as a *Denied.
+func (r *Rules) May(who Subject, do Action, in *Incident) error {
+	if in != nil && r.ClassOf(who, in) == classHidden {
+		return &Denied{"no incident of that id is open to you"}
+	}
+	if d := r.denied(Kind(do), who.Person, Standing{Roles: who.Roles, Kind: who.Kind}, in); d != nil {
+		return d
+	}
+	return nil
+}
+
+// denied is the one place where authority is decided: (role, action, kind of the signing station).
+func (r *Rules) denied(k Kind, actor PersonID, by Standing, in *Incident) *Denied {
+	if actor == "" { // the station itself
+		if k == KindWave || k == KindReceipts {
+			return nil
+		}
+		return &Denied{string(k) + " needs a person who does it"}
+	}
+	move, ok := r.Moves[k]
+	if !ok {
+		return &Denied{"the county's table of moves has no row for " + string(k)}
+	}
+	own := move.Own && in != nil && in.RaisedBy == actor
+	if !own && !holds(by.Roles, move.By) || len(move.At) > 0 && !slices.Contains(move.At, by.Kind) {
+		return &Denied{r.who(k)}
+	}
+	return nil
+}
+
+// who says in words who may do k, and where.
+func (r *Rules) who(k Kind) string {
+	move := r.Moves[k]
+	if len(move.By) == 0 {
+		return string(k) + " is not for persons"
+	}
+	text := fmt.Sprintf("%s is for %s", k, join(move.By))
+	if move.Own {
+		text += ", or whoever raised the matter"
+	}
+	if len(move.At) > 0 {
+		text += ", at a station of kind " + join(move.At)
+	}
+	return text
+}
+
+func join[T ~string](list []T) string {
+	words := make([]string, len(list))
+	for k, v := range list {
+		words[k] = string(v)
+	}
+	return strings.Join(words, ", ")
+}
+
+// Classes of disclosure. A class that depends on the person has the person's id behind it.
+const (
+	classHidden = ""
+	classCard   = "card"
+	ClassFull   = "full"
+)
+
+// ClassOf names what who may know of i: two people of one class see the same, so a frame is made once a
+// class. Empty: not even that it is.
+func (r *Rules) ClassOf(who Subject, i *Incident) string {
+	switch own := i.own(who.Person); {
+	case holds(who.Roles, fullRoles):
+		return ClassFull
+	case own:
+		return classCard + ":" + string(who.Person)
+	case len(i.Waves) == 0, !r.wakes(i, who.Roles):
+		return classHidden
+	}
+	return classCard
+}
+
+// own reports whether the person has a part in the matter: raised it, answered, or was sent.
+func (i *Incident) own(p PersonID) bool {
+	_, answered := i.Answers[p]
+	return p != "" && (i.RaisedBy == p || answered ||
+		slices.ContainsFunc(i.Assigned, func(a Assignment) bool { return a.Person == p }))
+}
+
+// wakes reports whether any of roles may be called to i: by its category, or by a dispatcher's wide wave.
+func (r *Rules) wakes(i *Incident, roles []Role) bool {
+	c := r.Categories[i.Raised.Category]
+	if holds(roles, c.Wakes) {
+		return true
+	}
+	return !c.Sealed && slices.ContainsFunc(i.Waves, func(w Wave) bool { return w.Wide }) && !holds(roles, []Role{Reporter})
+}

@@ -1,0 +1,150 @@
+package alerts
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"time"
+)
+
+// Judge says whether e counts upon the record s: the leader asks once for every event, and whoever shows
+// pending events asks the same. now is the leader's time; no rule of this version depends on it.
+func (r *Rules) Judge(s *State, e Event, by Standing, now time.Time) Verdict {
+	i, known := s.Incident(e.Incident)
+	switch {
+	case s.has(e):
+		return Verdict{Code: Duplicate}
+	case e.Cell != s.Cell, known && e.Cell != i.Cell:
+		return Verdict{Code: WrongCell}
+	}
+	return r.judge(i, e, by, s)
+}
+
+// judge is Judge on one incident, nil where it is not known yet.
+func (r *Rules) judge(i *Incident, e Event, by Standing, s *State) Verdict {
+	if e.Kind == KindRaised {
+		return r.judgeRaised(i, e, by)
+	}
+	if i == nil {
+		return Verdict{Code: Parked}
+	}
+	if _, known := rowOf(e.Kind); !known {
+		return Verdict{Code: Unknown}
+	}
+	if first := i.sameDeed(e); first != nil {
+		return Verdict{Code: Same, Lost: first}
+	}
+	if r.denied(e.Kind, e.Actor, by, i) != nil {
+		return Verdict{Code: Forbidden}
+	}
+	if w, ok := e.Body.(*Waved); ok {
+		if first := i.numbered(w.Number); first != nil {
+			return Verdict{Code: Stands, Lost: first}
+		}
+	}
+	if field := FieldOf(e.Kind); field != "" {
+		return r.judgeDecision(i, e, field, s)
+	}
+	return Verdict{Code: Accepted}
+}
+
+func (r *Rules) judgeRaised(i *Incident, e Event, by Standing) Verdict {
+	if i != nil {
+		first := &Ref{Event: i.First, By: i.RaisedBy, At: i.Log[0].At, Kind: KindRaised}
+		if b, ok := e.Body.(*Raised); ok && e.Actor == i.RaisedBy && equal(*b, i.Raised) {
+			return Verdict{Code: Same, Lost: first}
+		}
+		return Verdict{Code: Conflict, Lost: first}
+	}
+	if r.denied(KindRaised, e.Actor, by, nil) != nil {
+		return Verdict{Code: Forbidden}
+	}
+	return Verdict{Code: Accepted}
+}
+
+// equal compares two raises as they are said: by value, whatever pointers they hold.
+func equal(a, b Raised) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
+
+// sameDeed finds the accepted event that the same person's device made under the same id.
+func (i *Incident) sameDeed(e Event) *Ref {
+	if e.Client == "" {
+		return nil
+	}
+	for _, l := range i.Log {
+		if l.Event.Client == e.Client && l.Event.Actor == e.Actor && l.Event.Kind == e.Kind && l.Verdict.Accepted() {
+			return &Ref{Event: l.Event.ID, By: l.Event.Actor, At: l.At, Kind: l.Event.Kind}
+		}
+	}
+	return nil
+}
+
+func (i *Incident) numbered(wave int) *Ref {
+	for _, w := range i.Waves {
+		if w.Number == wave {
+			kind := KindWave
+			if w.Event == i.First {
+				kind = KindRaised
+			}
+			return &Ref{Event: w.Event, By: w.By, At: w.At, Kind: kind}
+		}
+	}
+	return nil
+}
+
+// judgeDecision: a decision counts only upon the last accepted one on its field.
+func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdict {
+	if last, ok := i.Latest[field]; e.Saw != last.Event {
+		if saw := i.line(e.Saw); saw != nil && !saw.Verdict.Accepted() {
+			return Verdict{Code: Followed, Lost: &Ref{Event: saw.Event.ID, By: saw.Event.Actor, At: saw.At, Kind: saw.Event.Kind}}
+		}
+		if ok {
+			return Verdict{Code: Stale, Lost: &last}
+		}
+		return Verdict{Code: Stale}
+	}
+	if i.Status.Closed() || e.Kind == KindStoodDown && i.Ended != nil {
+		return Verdict{Code: Ended, Lost: i.Ended}
+	}
+	if from := r.Moves[e.Kind].From; len(from) > 0 && !slices.Contains(from, i.Status) {
+		return Verdict{Code: NotOpen}
+	}
+	if a, ok := e.Body.(*Assigned); ok {
+		if lost := s.boundElsewhere(a.Person, i.ID); lost != nil {
+			return Verdict{Code: Busy, Lost: lost}
+		}
+	}
+	return Verdict{Code: Accepted}
+}
+
+// Why tells the maker of a refused event, in words, which rule it met.
+func (r *Rules) Why(e Event, v Verdict) string {
+	switch v.Code {
+	case Stale:
+		return "another decision on the " + string(FieldOf(e.Kind)) + " came first; look at it and decide again"
+	case Followed:
+		return "the decision that this one builds on was itself refused"
+	case Stands:
+		return "this wave was already decided"
+	case Busy:
+		return "the person is assigned to another open incident; release them there first"
+	case Ended:
+		return "the matter or its alarm has already ended"
+	case NotOpen:
+		return string(e.Kind) + " is not possible from the present status"
+	case Forbidden:
+		return r.who(e.Kind)
+	case WrongCell:
+		return "the event was made for another cell than the incident's"
+	case Conflict:
+		return "this id was used for another alert; send the alert again with a new id"
+	case Same:
+		return "the same deed was recorded before"
+	case Unknown:
+		return "the leader does not know events of kind " + string(e.Kind)
+	}
+	return ""
+}

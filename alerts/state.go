@@ -1,0 +1,145 @@
+package alerts
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+)
+
+// State is the fold of one cell's record. It has one owner, who guards it; the incidents it hands out are
+// never changed.
+type State struct {
+	Cell  CellID
+	Epoch uint64
+	Index uint64 // of the last entry applied
+	Chain Hash
+
+	under     *State // a fork reads through to what it was made from
+	incidents map[IncidentID]*Incident
+	order     []IncidentID            // by first index
+	busy      map[PersonID]IncidentID // who is assigned to which open incident
+	entries   []Entry
+	strays    map[Hash]bool // entries that belong to no incident: refused raises
+}
+
+// NewState is the fold of an empty record.
+func NewState(cell CellID) *State {
+	return &State{Cell: cell, incidents: map[IncidentID]*Incident{}, busy: map[PersonID]IncidentID{}, strays: map[Hash]bool{}}
+}
+
+// Fork is a scratch copy for judging a batch: what is applied to it never reaches s.
+func (s *State) Fork() *State {
+	f := NewState(s.Cell)
+	f.Epoch, f.Index, f.Chain, f.under = s.Epoch, s.Index, s.Chain, s
+	for who, in := range s.busy {
+		f.busy[who] = in
+	}
+	return f
+}
+
+// Incident returns the incident as it stands in the record.
+func (s *State) Incident(id IncidentID) (*Incident, bool) {
+	if i, ok := s.incidents[id]; ok {
+		return i, true
+	}
+	if s.under != nil {
+		return s.under.Incident(id)
+	}
+	return nil, false
+}
+
+// Incidents returns all of them in the order of their first entries.
+func (s *State) Incidents() []*Incident {
+	out := make([]*Incident, 0, len(s.order))
+	for _, id := range s.order {
+		out = append(out, s.incidents[id])
+	}
+	return out
+}
+
+// Entries returns what the fold was made of, in the order of the record: what a snapshot holds.
+func (s *State) Entries() []Entry { return slices.Clip(s.entries) }
+
+// has reports whether the event is in the record.
+func (s *State) has(e Event) bool {
+	if i, ok := s.Incident(e.Incident); ok && i.line(e.ID) != nil {
+		return true
+	}
+	return s.strays[e.ID] || s.under != nil && s.under.strays[e.ID]
+}
+
+// Change is what one entry did. Incident is the new view of it, nil where the entry belongs to none; a
+// duplicate makes the zero Change.
+type Change struct {
+	Incident *Incident
+	Entry    Entry
+}
+
+// Apply folds one entry. It reads nothing but the entry, so all stations agree whatever their tables,
+// clocks or software say. A duplicate changes nothing.
+func (s *State) Apply(e Entry) Change {
+	if s.has(e.Event) {
+		return Change{}
+	}
+	s.Epoch, s.Index, s.Chain = e.Epoch, e.Index, e.Chain
+	if s.under == nil {
+		s.entries = append(s.entries, e)
+	}
+	old, known := s.Incident(e.Event.Incident)
+	if !known && (e.Event.Kind != KindRaised || !e.Verdict.Accepted()) {
+		s.strays[e.Event.ID] = true
+		return Change{Entry: e}
+	}
+	if !known {
+		s.order = append(s.order, e.Event.Incident)
+	} else if s.under != nil {
+		old = old.scratch()
+	}
+	i := old.advance(Line{Entry: e})
+	s.incidents[i.ID] = i
+	s.keepBusy(i)
+	return Change{Incident: i, Entry: e}
+}
+
+// keepBusy notes who is bound by the incident, and who no longer is.
+func (s *State) keepBusy(i *Incident) {
+	for _, a := range i.Assigned {
+		switch bound := i.binds(a.Person); {
+		case bound:
+			s.busy[a.Person] = i.ID
+		case s.busy[a.Person] == i.ID:
+			delete(s.busy, a.Person)
+		}
+	}
+}
+
+// boundElsewhere returns the assignment that binds the person to another open incident, or nil.
+func (s *State) boundElsewhere(who PersonID, in IncidentID) *Ref {
+	id, ok := s.busy[who]
+	if !ok || id == in {
+		return nil
+	}
+	i, ok := s.Incident(id)
+	if !ok {
+		return nil
+	}
+	for _, a := range slices.Backward(i.Assigned) {
+		if a.Person == who {
+			return &Ref{Event: a.Event, By: a.By, At: a.At, Kind: KindAssigned}
+		}
+	}
+	return nil
+}
+
+// Hash is over everything the fold shows: equal at an equal index at every station.
+func (s *State) Hash() Hash {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, i := range s.Incidents() {
+		// An incident is plain data and maps with text keys: it always encodes, and always alike.
+		if err := enc.Encode(i); err != nil {
+			panic("alerts: an incident does not encode: " + err.Error())
+		}
+	}
+	return Hash(h.Sum(nil))
+}
