@@ -155,7 +155,7 @@ func (r *Ring) Check(raw []byte) (alerts.Event, error) {
 	if !verify(m.key(), forEvent, signed, sig) {
 		return alerts.Event{}, fmt.Errorf("%w: event %s of %s", ErrSignature, e.ID.Short(), e.Station)
 	}
-	if err := sane(e); err != nil {
+	if err := e.Check(); err != nil {
 		return alerts.Event{}, fmt.Errorf("event %s of %s: %w", e.ID.Short(), e.Station, err)
 	}
 	return e, nil
@@ -169,14 +169,6 @@ func (r *Ring) Verify(s alerts.StationID, msg, sig []byte) error {
 	}
 	if !verify(m.key(), forBytes, msg, sig) {
 		return fmt.Errorf("%w: said to be of %s", ErrSignature, s)
-	}
-	return nil
-}
-
-// sane asks the rules whether the event makes sense, where they have an opinion.
-func sane(e alerts.Event) error {
-	if c, ok := any(e).(interface{ Check() error }); ok {
-		return c.Check()
 	}
 	return nil
 }
