@@ -114,7 +114,7 @@ func (s *socket) handle(b []byte) (code string, err error) {
 		}
 		return s.hub.receipt(s, f)
 	case "ping":
-		s.push(whole("pong", PongFrame{Type: "pong", Server: Stamp(time.Now())}))
+		s.push(whole("pong", PongFrame{Type: "pong", Server: alerts.Stamp(time.Now())}))
 	case "hello":
 		return "again", errors.New("hello was said; open a new socket for another session")
 	default:

@@ -7,8 +7,6 @@ import (
 	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"hivemesh/alerts"
 )
 
 //go:embed docs
@@ -100,7 +98,7 @@ func (s *Server) openAPI(live map[string]any) []byte {
 // asyncAPI is the AsyncAPI 3.0 document of the live link.
 func (s *Server) asyncAPI() map[string]any {
 	registry := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	registry.RegisterTypeAlias(reflect.TypeFor[alerts.Place](), reflect.TypeFor[placeForm]())
+	aliases(registry)
 	messages, channel := map[string]any{}, map[string]any{}
 	list := func(frames []frameDoc) (refs []any) {
 		for _, f := range frames {

@@ -57,7 +57,7 @@ type WelcomeFrame struct {
 	Session PersonInfo               `json:"session" doc:"whose session this is"`
 	Kiosk   bool                     `json:"kiosk"`
 	Cursors map[alerts.CellID]string `json:"cursors" doc:"where the incident frames that follow take up, per cell; a cell that is missing starts anew"`
-	Server  Stamp                    `json:"server_time"`
+	Server  alerts.Stamp             `json:"server_time"`
 }
 
 // AlarmFrame says: sound, now. A device gets it once for one wave of one incident.
@@ -108,7 +108,7 @@ type RefusedFrame struct {
 	Code     alerts.Code       `json:"code"`
 	Reason   string            `json:"reason"`
 	By       alerts.PersonID   `json:"by,omitempty" doc:"who made the one it lost to"`
-	At       *Stamp            `json:"at,omitempty"`
+	At       *alerts.Stamp     `json:"at,omitempty"`
 	Lost     *alerts.Hash      `json:"lost,omitempty" doc:"the event it lost to"`
 }
 
@@ -130,7 +130,7 @@ type PositionsFrame struct {
 type PositionView struct {
 	Person alerts.PersonID `json:"person"`
 	Place  *alerts.Point   `json:"place,omitempty"`
-	At     Stamp           `json:"at"`
+	At     alerts.Stamp    `json:"at"`
 	Step   alerts.Kind     `json:"step,omitempty" doc:"the latest answer to the open matter the person works on"`
 	Gone   bool            `json:"gone,omitempty" doc:"no longer shared"`
 }
@@ -150,8 +150,8 @@ type ErrorFrame struct {
 
 // PongFrame answers a ping frame. Scripts in browsers cannot see the protocol's own pings.
 type PongFrame struct {
-	Type   string `json:"type" enum:"pong"`
-	Server Stamp  `json:"server_time"`
+	Type   string       `json:"type" enum:"pong"`
+	Server alerts.Stamp `json:"server_time"`
 }
 
 // whole encodes a frame that is the same for everybody who gets it.

@@ -223,7 +223,7 @@ func (h *hub) welcome(s *socket, w *who, f *HelloFrame) {
 	h.attach(s)
 	hello := WelcomeFrame{
 		Type: "welcome", Station: h.station.Self().ID, Session: w.info(), Kiosk: w.kiosk,
-		Cursors: map[alerts.CellID]string{}, Server: Stamp(time.Now()),
+		Cursors: map[alerts.CellID]string{}, Server: alerts.Stamp(time.Now()),
 	}
 	after, errs := h.resume(s, f.After, hello.Cursors)
 	s.push(whole("welcome", hello))

@@ -89,7 +89,7 @@ func (h *hub) refused(r *Refusal) {
 	delete(h.waiters, r.Event)
 	f := RefusedFrame{Type: "refused", Event: r.Event, Incident: r.Incident, Code: r.Code, Reason: r.Reason}
 	if r.Lost != nil {
-		at := Stamp(r.Lost.At)
+		at := alerts.Stamp(r.Lost.At)
 		f.By, f.At, f.Lost = r.Lost.By, &at, &r.Lost.Event
 	}
 	it := whole("refused", f)

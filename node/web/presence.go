@@ -107,7 +107,7 @@ func (h *hub) positions() {
 		key := positionKey{p.At.UnixMilli(), p.Step}
 		now[p.Person] = key
 		point := p.Point
-		view := PositionView{Person: p.Person, Place: &point, At: Stamp(p.At), Step: p.Step}
+		view := PositionView{Person: p.Person, Place: &point, At: alerts.Stamp(p.At), Step: p.Step}
 		entire = append(entire, view)
 		if h.lastPos[p.Person] != key {
 			news = append(news, view)
@@ -115,7 +115,7 @@ func (h *hub) positions() {
 	}
 	for _, p := range sortedKeys(h.lastPos) {
 		if _, ok := now[p]; !ok {
-			news = append(news, PositionView{Person: p, At: Stamp(time.Now()), Gone: true})
+			news = append(news, PositionView{Person: p, At: alerts.Stamp(time.Now()), Gone: true})
 		}
 	}
 	h.lastPos = now

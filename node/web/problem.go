@@ -5,34 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"hivemesh/alerts"
 )
-
-// Stamp is a time as JSON shows it: RFC 3339 in UTC with milliseconds.
-type Stamp time.Time
-
-const stampLayout = "2006-01-02T15:04:05.000Z07:00"
-
-// MarshalText writes the stamp.
-func (t Stamp) MarshalText() ([]byte, error) {
-	return []byte(time.Time(t).UTC().Format(stampLayout)), nil
-}
-
-// UnmarshalText reads any RFC 3339 time.
-func (t *Stamp) UnmarshalText(b []byte) error {
-	at, err := time.Parse(time.RFC3339Nano, string(b))
-	*t = Stamp(at)
-	return err
-}
-
-// Schema names the form for OpenAPI.
-func (Stamp) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{Type: huma.TypeString, Format: "date-time", Description: "RFC 3339, UTC, milliseconds"}
-}
 
 // Problem is an RFC 9457 problem document. It says what is wrong (detail), where, and what to do.
 type Problem struct {
@@ -53,7 +30,7 @@ type Lost struct {
 	Event alerts.Hash     `json:"event"`
 	Kind  alerts.Kind     `json:"kind"`
 	By    alerts.PersonID `json:"by"`
-	At    Stamp           `json:"at"`
+	At    alerts.Stamp    `json:"at"`
 }
 
 // Fault is one of several mistakes in a request.
@@ -194,5 +171,5 @@ func lostOf(ref *alerts.Ref) *Lost {
 	if ref == nil {
 		return nil
 	}
-	return &Lost{Event: ref.Event, Kind: ref.Kind, By: ref.By, At: Stamp(ref.At)}
+	return &Lost{Event: ref.Event, Kind: ref.Kind, By: ref.By, At: alerts.Stamp(ref.At)}
 }

@@ -24,13 +24,13 @@ type StationView struct {
 	URL      string             `json:"url" doc:"where its pages and API are"`
 	Alive    bool               `json:"alive"`
 	Self     bool               `json:"self"`
-	SeenAt   Stamp              `json:"seen_at" doc:"when gossip last changed its mind"`
+	SeenAt   alerts.Stamp       `json:"seen_at" doc:"when gossip last changed its mind"`
 }
 
 func viewOf(i StationInfo) StationView {
 	return StationView{
 		ID: i.ID, Name: i.Name, Kind: i.Kind, Cell: i.Cell, Township: i.Township, Place: i.Place,
-		URL: i.URL, Alive: i.Alive, Self: i.Self, SeenAt: Stamp(i.SeenAt),
+		URL: i.URL, Alive: i.Alive, Self: i.Self, SeenAt: alerts.Stamp(i.SeenAt),
 	}
 }
 

@@ -120,8 +120,14 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 		"bearer": {Type: "http", Scheme: "bearer", Description: "the token of POST /v1/session"},
 		"cookie": {Type: "apiKey", In: "cookie", Name: "hive_{station id}", Description: "set by POST /v1/session"},
 	}
-	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[alerts.Place](), reflect.TypeFor[placeForm]())
+	aliases(config.Components.Schemas)
 	return humago.New(mux, config)
+}
+
+// aliases tell huma of the types that write themselves as JSON.
+func aliases(r huma.Registry) {
+	r.RegisterTypeAlias(reflect.TypeFor[alerts.Place](), reflect.TypeFor[placeForm]())
+	r.RegisterTypeAlias(reflect.TypeFor[alerts.Stamp](), reflect.TypeFor[time.Time]())
 }
 
 // placeForm is alerts.Place as JSON has it: one flat object.
@@ -168,7 +174,7 @@ func noRoute(mux *http.ServeMux) http.HandlerFunc {
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(map[string]any{"alive": true, "at": Stamp(time.Now())})
+	_ = json.NewEncoder(w).Encode(map[string]any{"alive": true, "at": alerts.Stamp(time.Now())})
 }
 
 // readyz says whether this station serves in full, else why not. The alarm lane may well work meanwhile.

@@ -90,7 +90,7 @@ func (s *sessions) identify(token string, now time.Time) (*who, *Problem) {
 	expires := time.Unix(c.Expires, 0)
 	if !now.Before(expires) {
 		return nil, unauthorized("expired", fmt.Sprintf("the session ended at %s; this station's clock says %s",
-			expires.UTC().Format(stampLayout), now.UTC().Format(stampLayout)))
+			expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)))
 	}
 	key := tokenKey(sha256.Sum256([]byte(token)))
 	s.mu.Lock()
@@ -229,7 +229,7 @@ type sessionBody struct {
 	Person  PersonInfo       `json:"person"`
 	Station alerts.StationID `json:"station" doc:"the station that answers"`
 	Kiosk   bool             `json:"kiosk"`
-	Expires Stamp            `json:"expires"`
+	Expires alerts.Stamp     `json:"expires"`
 }
 
 type sessionOutput struct {
@@ -265,7 +265,7 @@ func (s *Server) signIn(_ context.Context, c *call, in *signInInput) (*sessionOu
 }
 
 func (s *Server) describe(w *who) sessionBody {
-	return sessionBody{Person: w.info(), Station: s.station.Self().ID, Kiosk: w.kiosk, Expires: Stamp(w.expires)}
+	return sessionBody{Person: w.info(), Station: s.station.Self().ID, Kiosk: w.kiosk, Expires: alerts.Stamp(w.expires)}
 }
 
 type whoOutput struct{ Body sessionBody }
