@@ -155,22 +155,25 @@ func (s *Server) complete(d *deed, i *alerts.Incident) error {
 	return nil
 }
 
-// deedOperation describes the route; its body is one of the kinds' own, and read by parseDeed.
-func (s *Server) deedOperation() huma.Operation {
-	registry := s.api.OpenAPI().Components.Schemas
+const deedPath = "/v1/incidents/{id}/events"
+
+func deedOperation() huma.Operation {
+	return huma.Operation{
+		Method: http.MethodPost, Path: deedPath, OperationID: "act", Summary: "Add a fact or a decision",
+		Description: deedDoc, DefaultStatus: http.StatusAccepted, Tags: []string{"incidents"},
+		SkipValidateBody: true, // a failed oneOf would only say that none fits; parseDeed names the mistake
+	}
+}
+
+// describeDeeds says in the document what parseDeed reads. It comes after the registration, because huma
+// describes a raw body as opaque bytes.
+func (s *Server) describeDeeds() {
+	doc := s.api.OpenAPI()
 	form := &huma.Schema{Description: "one of the kinds", Discriminator: &huma.Discriminator{PropertyName: "kind"}}
 	for _, k := range deedKinds {
-		form.OneOf = append(form.OneOf, deedSchema(registry, k))
+		form.OneOf = append(form.OneOf, deedSchema(doc.Components.Schemas, k))
 	}
-	return huma.Operation{
-		Method: http.MethodPost, Path: "/v1/incidents/{id}/events", OperationID: "act",
-		Summary: "Add a fact or a decision", Description: deedDoc, DefaultStatus: http.StatusAccepted, Tags: []string{"incidents"},
-		SkipValidateBody: true, // parseDeed names the mistake; a failed oneOf would only say that none fits
-		RequestBody: &huma.RequestBody{
-			Required: true,
-			Content:  map[string]*huma.MediaType{"application/json": {Schema: form}},
-		},
-	}
+	doc.Paths[deedPath].Post.RequestBody.Content["application/json"].Schema = form
 }
 
 // deedSchema is the body of kind k with the envelope's own fields beside it.

@@ -32,8 +32,16 @@ func TestTheDocumentsSayWhatIsServed(t *testing.T) {
 		var open struct {
 			OpenAPI string
 			Paths   map[string]map[string]struct {
-				Responses map[string]any
-				Security  []any
+				RequestBody struct {
+					Content map[string]struct {
+						Schema struct {
+							OneOf []struct {
+								Title      string
+								Properties map[string]any
+							}
+						}
+					}
+				}
 			}
 		}
 		v.ask("xinzhuang", request{method: "GET", path: "/openapi.json"}).json(t, &open)
@@ -44,6 +52,13 @@ func TestTheDocumentsSayWhatIsServed(t *testing.T) {
 			if len(open.Paths[path]) == 0 {
 				t.Errorf("openapi lacks %s", path)
 			}
+		}
+		kinds := map[string]map[string]any{}
+		for _, form := range open.Paths[deedPath]["post"].RequestBody.Content["application/json"].Schema.OneOf {
+			kinds[form.Title] = form.Properties
+		}
+		if len(kinds) != len(deedKinds) || kinds["assigned"]["person"] == nil || kinds["clue"]["place"] == nil || kinds["graded"]["saw"] == nil {
+			t.Errorf("the kinds of events are not described field by field: %v", sortedKeys(kinds))
 		}
 		for _, file := range []string{"docs/index.html", "docs/page.js", "docs/page.css"} {
 			b, err := docsFiles.ReadFile(file)

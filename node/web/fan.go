@@ -249,7 +249,7 @@ func (s *socket) hidesSilent(i *alerts.Incident) bool {
 
 // newest: of several sockets of one device only the newest sounds, so that the device sounds once.
 func (h *hub) newest(s *socket) bool {
-	list := h.devices[deviceKey{s.who.Person, s.device}]
+	list := s.device.socks
 	return len(list) > 0 && list[len(list)-1] == s
 }
 

@@ -121,7 +121,7 @@ func FuzzFrame(f *testing.F) {
 	s := New(Config{Station: c.at("xinzhuang"), Demo: true})
 	f.Cleanup(s.Close)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		sock := &socket{hub: s.hub, slot: 0, who: &who{}, conn: pipeConn{}, writing: true}
+		sock := &socket{hub: s.hub, slot: 0, who: &who{}, device: &device{}, conn: pipeConn{}, writing: true}
 		sock.who.Person = "volunteer"
 		code, err := sock.handle(b)
 		if (err == nil) != (code == "") {

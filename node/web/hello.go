@@ -208,7 +208,7 @@ func (h *hub) welcome(s *socket, w *who, f *HelloFrame) {
 	if h.closing {
 		return
 	}
-	s.who, s.device, s.duty = w, f.Device, f.Duty == nil || *f.Duty
+	s.who, s.name, s.duty = w, f.Device, f.Duty == nil || *f.Duty
 	s.home = h.homeOf(w)
 	if f.Position != nil && !w.kiosk {
 		s.at, _ = f.Position.point()

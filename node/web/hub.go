@@ -42,7 +42,7 @@ type hub struct {
 	closing  bool
 	fresh    map[*socket]struct{} // connected, no hello yet
 	socks    []*socket
-	devices  map[deviceKey][]*socket // sockets of one person on one device, oldest first
+	devices  map[deviceKey]*device
 	people   map[alerts.PersonID][]*socket
 	lookers  int // sockets that see positions
 	looking  bool
@@ -64,10 +64,16 @@ type deviceKey struct {
 	device string
 }
 
+// device is what the hub knows of one person on one device: what becomes of alarms is counted by it.
+type device struct {
+	socks []*socket // oldest first
+	seen  bool      // by the sweep of forget
+}
+
 func newHub(st Station, ss *sessions, log *zap.Logger) *hub {
 	return &hub{
 		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}),
-		fresh: map[*socket]struct{}{}, devices: map[deviceKey][]*socket{}, people: map[alerts.PersonID][]*socket{},
+		fresh: map[*socket]struct{}{}, devices: map[deviceKey]*device{}, people: map[alerts.PersonID][]*socket{},
 		alarming: map[alerts.IncidentID]*alerts.Incident{}, frames: map[alerts.IncidentID]*encoded{},
 		tallies: map[waveKey]*tally{}, owners: newOwners(), waiters: map[alerts.Hash][]chan outcome{},
 	}
@@ -227,8 +233,12 @@ func (h *hub) attach(s *socket) {
 	s.slot = len(h.socks)
 	s.beat = uint8(s.slot % int(heartbeat/tick))
 	h.socks = append(h.socks, s)
-	key := deviceKey{s.who.Person, s.device}
-	h.devices[key] = append(h.devices[key], s)
+	key := deviceKey{s.who.Person, s.name}
+	if h.devices[key] == nil {
+		h.devices[key] = &device{}
+	}
+	s.device = h.devices[key]
+	s.device.socks = append(s.device.socks, s)
 	h.people[s.who.Person] = append(h.people[s.who.Person], s)
 	h.look(s)
 }
@@ -253,27 +263,26 @@ func (h *hub) detach(s *socket) {
 		h.lookers--
 		h.watched()
 	}
-	key := deviceKey{s.who.Person, s.device}
-	remove(h.devices, key, s)
-	remove(h.people, s.who.Person, s)
-	if rest := h.devices[key]; len(rest) > 0 {
+	s.device.socks = without(s.device.socks, s)
+	if rest := without(h.people[s.who.Person], s); len(rest) > 0 {
+		h.people[s.who.Person] = rest
+	} else {
+		delete(h.people, s.who.Person)
+	}
+	if rest := s.device.socks; len(rest) > 0 {
 		h.offer(rest[len(rest)-1])
 	}
 }
 
-func remove[K comparable](m map[K][]*socket, key K, s *socket) {
-	list := m[key]
-	for n, other := range list {
-		if other == s {
-			list = append(list[:n:n], list[n+1:]...)
-			break
+// without is list without s; lists that others may be reading are never changed.
+func without(list []*socket, s *socket) []*socket {
+	var rest []*socket
+	for _, other := range list {
+		if other != s {
+			rest = append(rest, other)
 		}
 	}
-	if len(list) == 0 {
-		delete(m, key)
-		return
-	}
-	m[key] = list
+	return rest
 }
 
 // signedOut ends the sockets of a session.

@@ -27,18 +27,17 @@ func (h *hub) receipt(s *socket, f ReceiptFrame) (string, error) {
 	if f.Support != nil {
 		wave, support = 0, &alerts.Support{Event: *f.Support}
 	}
-	key := deviceKey{s.who.Person, s.device}
-	for _, other := range h.devices[key] { // the device has it, whichever of its pages shows it
+	for _, other := range s.device.socks { // the device has it, whichever of its pages shows it
 		other.hear(f.Incident, wave, support)
 	}
-	h.tallyOf(f.Incident, wave).note(key, mark)
+	h.tallyOf(f.Incident, wave).note(s.device, mark)
 	h.counted = true
 	return "", nil
 }
 
 // sent counts an alarm that goes out to a device.
 func (h *hub) sent(s *socket, in alerts.IncidentID, wave int) {
-	h.tallyOf(in, wave).note(deviceKey{s.who.Person, s.device}, markSent)
+	h.tallyOf(in, wave).note(s.device, markSent)
 	h.counted = true
 }
 
@@ -54,7 +53,7 @@ const (
 
 // tally counts devices for one wave at this station, each state of each device once.
 type tally struct {
-	marks   map[deviceKey]mark
+	marks   map[*device]mark
 	n       Counts
 	news    bool
 	endedAt time.Time
@@ -64,7 +63,7 @@ func (h *hub) tallyOf(in alerts.IncidentID, wave int) *tally {
 	key := waveKey{in, wave}
 	t := h.tallies[key]
 	if t == nil {
-		t = &tally{marks: map[deviceKey]mark{}}
+		t = &tally{marks: map[*device]mark{}}
 		h.tallies[key] = t
 	}
 	return t
@@ -72,8 +71,8 @@ func (h *hub) tallyOf(in alerts.IncidentID, wave int) *tally {
 
 // note counts m once. Opened says that it was reached as well; a device that was sent the alarm by another
 // station was counted there.
-func (t *tally) note(key deviceKey, m mark) {
-	had := t.marks[key]
+func (t *tally) note(of *device, m mark) {
+	had := t.marks[of]
 	add := m
 	if m == markOpened {
 		add |= markReached
@@ -82,7 +81,7 @@ func (t *tally) note(key deviceKey, m mark) {
 	if add == 0 {
 		return
 	}
-	t.marks[key] = had | add
+	t.marks[of] = had | add
 	one := func(bit mark) int {
 		if add&bit != 0 {
 			return 1
@@ -135,9 +134,28 @@ func (h *hub) forget(now time.Time) {
 			delete(h.tallies, key)
 		}
 	}
+	h.sweep()
 	for id, e := range h.frames {
 		if e.of.Status.Closed() {
 			delete(h.frames, id)
 		}
+	}
+}
+
+// sweep drops devices that are neither connected nor counted any more, once a minute.
+func (h *hub) sweep() {
+	if h.beats%60 != 0 {
+		return
+	}
+	for _, t := range h.tallies {
+		for d := range t.marks {
+			d.seen = true
+		}
+	}
+	for key, d := range h.devices {
+		if !d.seen && len(d.socks) == 0 {
+			delete(h.devices, key)
+		}
+		d.seen = false
 	}
 }

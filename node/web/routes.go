@@ -88,7 +88,8 @@ func (s *Server) routes(mux *http.ServeMux) {
 	raise := post("/v1/alerts", "raise", "Raise an alert", 202, "incidents")
 	raise.Description = raiseDoc
 	add(s, signedIn, raise, s.raise)
-	add(s, signedIn, s.deedOperation(), s.deed)
+	add(s, signedIn, deedOperation(), s.deed)
+	s.describeDeeds()
 	add(s, signedIn, get("/v1/incidents", "list-incidents", "Incidents as you may see them, newest first", "incidents"), s.incidents)
 	add(s, signedIn, get("/v1/incidents/{id}", "get-incident", "One incident as you may see it", "incidents"), s.incident)
 	add(s, signedIn, get("/v1/events/{hash}", "get-event", "How one event is kept now", "incidents"), s.event)

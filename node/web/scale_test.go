@@ -175,7 +175,7 @@ func BenchmarkFan(b *testing.B) {
 		w := &who{name: "v", home: "xinzhuang", expires: time.Now().Add(time.Hour)}
 		w.Person, w.Roles, w.Station = alerts.PersonID(fmt.Sprint("p", k)), []alerts.Role{alerts.Volunteer}, "xinzhuang"
 		near := alerts.Point{Lon: xinzhuang.Lon + float64(k)*1e-6, Lat: xinzhuang.Lat}
-		sock := &socket{hub: s.hub, conn: swallow{}, who: w, device: fmt.Sprint("d", k), at: &near, duty: true}
+		sock := &socket{hub: s.hub, conn: swallow{}, who: w, name: fmt.Sprint("d", k), at: &near, duty: true}
 		sock.lastRead.Store(time.Now().UnixMilli())
 		s.hub.attach(sock)
 	}

@@ -102,7 +102,7 @@ func (s *sessions) identify(token string, now time.Time) (*who, *Problem) {
 	w := &who{key: key, expires: expires, kiosk: c.Kiosk != ""}
 	w.Person = c.Person
 	if w.kiosk {
-		w.Person, w.Station = kioskPerson(c.Kiosk), c.Kiosk
+		w.Person, w.Station = KioskPerson(c.Kiosk), c.Kiosk
 	}
 	if !s.refresh(w) {
 		return nil, unauthorized("unknown_person", "the directory at this station does not have this person")
@@ -110,7 +110,7 @@ func (s *sessions) identify(token string, now time.Time) (*who, *Problem) {
 	return w, nil
 }
 
-func kioskPerson(st alerts.StationID) alerts.PersonID { return alerts.PersonID("kiosk:" + st) }
+func KioskPerson(st alerts.StationID) alerts.PersonID { return alerts.PersonID("kiosk:" + st) }
 
 // refresh reads w's roles from the directory as it is now; false when the person is not in it.
 func (s *sessions) refresh(w *who) bool {

@@ -39,7 +39,8 @@ type socket struct {
 	// Set at hello, under hub.mu.
 	slot     int // place in hub.socks; -1 before hello and after detach
 	who      *who
-	device   string
+	name     string        // of the device, as hello said
+	device   *device       // the same for all sockets of one person on one device
 	at       *alerts.Point // last known position; nil: the home station's
 	home     *alerts.Point
 	duty     bool
