@@ -287,8 +287,12 @@ func TestSessions(t *testing.T) {
 		if a := v.ask("xinzhuang", request{method: "GET", path: "/v1/session", token: two}); one == two || a.status != 200 {
 			t.Errorf("the other session: %d %s", a.status, a.body)
 		}
-		time.Sleep(sessionLife)
-		old := v.ask("xinzhuang", request{method: "GET", path: "/v1/session", token: in.Token})
+		if life := time.Until(time.Time(in.Expires)); life < sessionLife-time.Second || life > sessionLife {
+			t.Errorf("a session lasts %v", life)
+		}
+		short := v.shortLived("officer", time.Minute)
+		time.Sleep(time.Minute)
+		old := v.ask("xinzhuang", request{method: "GET", path: "/v1/session", token: short})
 		if p := old.problem(t); old.status != 401 || p.Code != "expired" || old.header.Get("WWW-Authenticate") == "" {
 			t.Errorf("got %d %s", old.status, old.body)
 		}

@@ -182,7 +182,7 @@ func (h *hub) sound(s *socket, i *alerts.Incident, d *delivery) int {
 		d.near = min(d.near, metres)
 		h.spread.items = append(h.spread.items, item{f, tail})
 		s.hear(i.ID, a.Wave, a.Support)
-		h.sent(s, i.ID, a.Wave)
+		h.count(s, i.ID, a.Wave, markSent)
 	}
 	return len(list)
 }

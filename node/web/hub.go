@@ -36,6 +36,7 @@ type hub struct {
 	metrics  *metrics
 	in       *inbox
 	done     chan struct{}
+	counted  chan struct{} // some tally has news
 	wg       sync.WaitGroup
 
 	mu       sync.Mutex
@@ -51,7 +52,6 @@ type hub struct {
 	frames   map[alerts.IncidentID]*encoded
 	history  history
 	tallies  map[waveKey]*tally
-	counted  bool // some tally is to be reported
 	owners   owners
 	waiters  map[alerts.Hash][]chan outcome
 	spread   spread
@@ -72,7 +72,7 @@ type device struct {
 
 func newHub(st Station, ss *sessions, log *zap.Logger) *hub {
 	return &hub{
-		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}),
+		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}), counted: make(chan struct{}, 1),
 		fresh: map[*socket]struct{}{}, devices: map[deviceKey]*device{}, people: map[alerts.PersonID][]*socket{},
 		alarming: map[alerts.IncidentID]*alerts.Incident{}, frames: map[alerts.IncidentID]*encoded{},
 		tallies: map[waveKey]*tally{}, owners: newOwners(), waiters: map[alerts.Hash][]chan outcome{},
@@ -107,15 +107,19 @@ func (h *hub) run(stop func()) {
 	defer stop()
 	beat := time.NewTicker(tick)
 	defer beat.Stop()
-	report := time.NewTicker(tallyEvery)
-	defer report.Stop()
+	var due <-chan time.Time // when receipts that came in are reported; nil: none did
 	for {
 		select {
 		case <-h.done:
 			return
 		case <-h.in.wake:
 			h.carry()
-		case <-report.C:
+		case <-h.counted:
+			if due == nil {
+				due = time.After(tallyEvery)
+			}
+		case <-due:
+			due = nil
 			h.report()
 		case now := <-beat.C:
 			h.pulse(now)

@@ -412,8 +412,10 @@ func TestCloseCodes(t *testing.T) {
 			t.Errorf("got %s", a.body)
 		}
 		// The session's life is over.
-		old := v.connect("xinzhuang", "volunteer", "d2")
-		time.Sleep(sessionLife + 2*time.Second)
+		old := v.dial("xinzhuang", http.Header{"Authorization": {"Bearer " + v.shortLived("volunteer", time.Minute)}})
+		old.say(`{"type":"hello","device":"d2"}`)
+		old.count(t, "welcome", 1)
+		time.Sleep(time.Minute + 2*time.Second)
 		if c := old.closedWith(t); c != 4001 {
 			t.Errorf("expired: %d", c)
 		}

@@ -30,15 +30,19 @@ func (h *hub) receipt(s *socket, f ReceiptFrame) (string, error) {
 	for _, other := range s.device.socks { // the device has it, whichever of its pages shows it
 		other.hear(f.Incident, wave, support)
 	}
-	h.tallyOf(f.Incident, wave).note(s.device, mark)
-	h.counted = true
+	h.count(s, f.Incident, wave, mark)
 	return "", nil
 }
 
-// sent counts an alarm that goes out to a device.
-func (h *hub) sent(s *socket, in alerts.IncidentID, wave int) {
-	h.tallyOf(in, wave).note(s.device, markSent)
-	h.counted = true
+// count notes what became of a wave on the socket's device, and has it reported.
+func (h *hub) count(s *socket, in alerts.IncidentID, wave int, m mark) {
+	if !h.tallyOf(in, wave).note(s.device, m) {
+		return
+	}
+	select {
+	case h.counted <- struct{}{}:
+	default:
+	}
 }
 
 // mark is what became of one wave on one device.
@@ -69,9 +73,9 @@ func (h *hub) tallyOf(in alerts.IncidentID, wave int) *tally {
 	return t
 }
 
-// note counts m once. Opened says that it was reached as well; a device that was sent the alarm by another
+// note counts m once, and reports whether it was new. Opened says that it was reached as well; a device that was sent the alarm by another
 // station was counted there.
-func (t *tally) note(of *device, m mark) {
+func (t *tally) note(of *device, m mark) bool {
 	had := t.marks[of]
 	add := m
 	if m == markOpened {
@@ -79,7 +83,7 @@ func (t *tally) note(of *device, m mark) {
 	}
 	add &^= had
 	if add == 0 {
-		return
+		return false
 	}
 	t.marks[of] = had | add
 	one := func(bit mark) int {
@@ -93,6 +97,7 @@ func (t *tally) note(of *device, m mark) {
 	t.n.Opened += one(markOpened)
 	t.n.Released += one(markReleased)
 	t.news = true
+	return true
 }
 
 // report tells the station the counts that changed.
@@ -103,13 +108,10 @@ func (h *hub) report() {
 	}
 	var list []news
 	h.mu.Lock()
-	if h.counted {
-		h.counted = false
-		for key, t := range h.tallies {
-			if t.news {
-				t.news = false
-				list = append(list, news{key, t.n})
-			}
+	for key, t := range h.tallies {
+		if t.news {
+			t.news = false
+			list = append(list, news{key, t.n})
 		}
 	}
 	h.mu.Unlock()
