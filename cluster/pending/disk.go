@@ -110,9 +110,7 @@ func (s *Set) flush() bool {
 		return true
 	}
 	err := s.commit(raws)
-	if err != nil {
-		s.log.Error("pending events are not on disk yet", zap.Int("events", len(raws)), zap.Error(err))
-	}
+	s.report(err, len(raws))
 	s.mu.Lock()
 	for id := range raws {
 		it := s.items[id]
@@ -130,6 +128,17 @@ func (s *Set) flush() bool {
 		}
 	}
 	return err == nil
+}
+
+// report logs when the disk begins to fail and when it is well again, not every try.
+func (s *Set) report(err error, events int) {
+	switch {
+	case err != nil && !s.failing:
+		s.log.Error("pending events are not on disk yet", zap.Int("events", events), zap.Error(err))
+	case err == nil && s.failing:
+		s.log.Info("pending events are on disk again", zap.Int("events", events))
+	}
+	s.failing = err != nil
 }
 
 func (s *Set) commit(raws map[alerts.Hash][]byte) (err error) {
@@ -157,6 +166,8 @@ func (s *Set) commit(raws map[alerts.Hash][]byte) (err error) {
 
 // Close writes what waits, once, and closes the file. Later Puts answer ErrClosed.
 func (s *Set) Close() error {
+	s.turn.Lock() // a Put under way ends first, and is written
+	defer s.turn.Unlock()
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()

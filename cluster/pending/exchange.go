@@ -40,6 +40,7 @@ type headForm struct {
 	Index uint64 `cbor:"3,keyasint"`
 	Sum   []byte `cbor:"4,keyasint"`
 	Count int    `cbor:"5,keyasint"`
+	Chain []byte `cbor:"6,keyasint"`
 }
 
 // namesOf is events of one cell by name, and by incident: the record is asked by both.
@@ -80,7 +81,7 @@ func (s *Sync) heads() []headForm {
 	out := []headForm{}
 	for _, h := range s.cfg.Heads() {
 		sum := s.cfg.Set.Sum(h.Cell)
-		out = append(out, headForm{string(h.Cell), h.Epoch, h.Index, sum[:], s.cfg.Set.Count(h.Cell)})
+		out = append(out, headForm{string(h.Cell), h.Epoch, h.Index, sum[:], s.cfg.Set.Count(h.Cell), h.Chain[:]})
 	}
 	return out
 }
@@ -126,14 +127,16 @@ func (d *side) step(in message) (out message) {
 	return out
 }
 
-// behind tells of cells whose record goes further at the peer.
+// behind tells of cells whose record goes further at the peer, and counts those that are not ours.
 func (d *side) behind(mine, theirs []headForm) {
-	if d.s.cfg.Behind == nil {
-		return
-	}
 	pairs(mine, theirs, func(m, t headForm) {
-		if t.Epoch > m.Epoch || (t.Epoch == m.Epoch && t.Index > m.Index) {
-			d.s.cfg.Behind(alerts.CellID(t.Cell), d.peer, t.Index)
+		switch {
+		case t.Epoch > m.Epoch || (t.Epoch == m.Epoch && t.Index > m.Index):
+			if d.s.cfg.Behind != nil {
+				d.s.cfg.Behind(alerts.CellID(t.Cell), d.peer, t.Index)
+			}
+		case t.Epoch == m.Epoch && t.Index == m.Index && !bytes.Equal(t.Chain, m.Chain):
+			d.s.take.bad(badChain)
 		}
 	})
 }

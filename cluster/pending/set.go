@@ -16,6 +16,8 @@ type Set struct {
 	log *zap.Logger
 	db  *bbolt.DB
 
+	failing bool // the last write failed; the writer's own
+
 	turn    sync.Mutex // one change and its watchers at a time: watchers hear changes in their order
 	watches []func(alerts.Event, bool)
 

@@ -18,6 +18,7 @@ const (
 	badOrigin    = "unknown_origin" // nobody had the maker's certificate, or too many waited for one
 	badCert      = "certificate"    // not of this county
 	badFrame     = "frame"          // the stream was not understood and closed
+	badChain     = "other_record"   // nothing dropped: at the same index the peer's record is another one
 	badCast      = "cast"           // soft state too long, or for nobody we know
 )
 
