@@ -46,7 +46,9 @@ type Station interface {
 
 	// Watch calls f on every change, in order, until the returned stop is called. f must not block.
 	Watch(f func(Change)) (stop func())
-	// Reached counts devices at this station for a wave, cumulative: soft state for the receipts of all.
+	// Reached counts devices at this station for a wave, cumulative: soft state for the receipts of all. Wave
+	// 0 stands for the incident's calls for support. A device that was sent the alarm elsewhere and opened it
+	// here counts as sent there and as opened here, so that sums over stations are right.
 	Reached(in alerts.IncidentID, wave int, n Counts)
 	// Receipts sums the counts of all stations for a wave.
 	Receipts(in alerts.IncidentID, wave int) Counts
