@@ -12,7 +12,7 @@ import (
 func (r *Rules) Judge(s *State, e Event, by Standing, now time.Time) Verdict {
 	i, known := s.Incident(e.Incident)
 	switch {
-	case s.has(e):
+	case s.Has(e.Incident, e.ID):
 		return Verdict{Code: Duplicate}
 	case e.Cell != s.Cell, known && e.Cell != i.Cell:
 		return Verdict{Code: WrongCell}

@@ -60,12 +60,12 @@ func (s *State) Incidents() []*Incident {
 // Entries returns what the fold was made of, in the order of the record: what a snapshot holds.
 func (s *State) Entries() []Entry { return slices.Clip(s.entries) }
 
-// has reports whether the event is in the record.
-func (s *State) has(e Event) bool {
-	if i, ok := s.Incident(e.Incident); ok && i.line(e.ID) != nil {
+// Has reports whether the event id of incident in is in the record.
+func (s *State) Has(in IncidentID, id Hash) bool {
+	if i, ok := s.Incident(in); ok && i.line(id) != nil {
 		return true
 	}
-	return s.strays[e.ID] || s.under != nil && s.under.strays[e.ID]
+	return s.strays[id] || s.under != nil && s.under.strays[id]
 }
 
 // Change is what one entry did. Incident is the new view of it, nil where the entry belongs to none; a
@@ -78,7 +78,7 @@ type Change struct {
 // Apply folds one entry. It reads nothing but the entry, so all stations agree whatever their tables,
 // clocks or software say. A duplicate changes nothing.
 func (s *State) Apply(e Entry) Change {
-	if s.has(e.Event) {
+	if s.Has(e.Event.Incident, e.Event.ID) {
 		return Change{}
 	}
 	s.Epoch, s.Index, s.Chain = e.Epoch, e.Index, e.Chain

@@ -19,7 +19,7 @@ func (r *Rules) Look(s *State, id IncidentID, pending []Event, standing func(Eve
 		i = i.scratch()
 	}
 	for _, e := range inOrder(pending) {
-		if e.Incident != id || e.Cell != s.Cell || s.has(e) {
+		if e.Incident != id || e.Cell != s.Cell || s.Has(e.Incident, e.ID) {
 			continue
 		}
 		by := standing(e)
