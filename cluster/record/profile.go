@@ -1,0 +1,45 @@
+package record
+
+import (
+	"time"
+
+	"github.com/hashicorp/raft"
+)
+
+// Profile is what sort of links lie between the voters.
+type Profile int
+
+// The profiles.
+const (
+	LAN   Profile = iota // one building, one village, one fibre: another leader within half a second
+	Mixed                // mobile or metered links: seconds, and few elections for nothing
+)
+
+const (
+	keepSnapshots = 2
+	poolSize      = 3
+	trailingLogs  = 20000 // a voter that was away for a night needs no snapshot
+)
+
+// patience is how long the other end of a stream may be silent, or a dial may take.
+func (p Profile) patience() time.Duration {
+	if p == Mixed {
+		return 10 * time.Second
+	}
+	return 3 * time.Second
+}
+
+func (p Profile) raft(self raft.ServerID) *raft.Config {
+	c := raft.DefaultConfig()
+	c.LocalID = self
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 150*time.Millisecond, 150*time.Millisecond, 100*time.Millisecond
+	if p == Mixed {
+		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = time.Second, 2*time.Second, time.Second
+	}
+	c.CommitTimeout = 50 * time.Millisecond
+	c.TrailingLogs = trailingLogs
+	c.ShutdownOnRemove = false
+	c.NoLegacyTelemetry = true
+	c.RestoreCommittedLogs = true
+	return c
+}
