@@ -69,15 +69,16 @@ func TestBadEventsAreDroppedAndTheStreamGoesOn(t *testing.T) {
 		for _, raw := range [][]byte{[]byte("junk"), make([]byte, wire.MaxEvent+1), forged, unsound.Raw} {
 			send(t, c, eventFrame{Event: raw})
 		}
-		stranger := sign(t, identity(t, authority(t), "stranger"), 4, "of another county")
-		send(t, c, eventFrame{Event: stranger.Raw})
-		send(t, c, eventFrame{Ask: "stranger", Cert: []byte("no certificate")})
+		for name, cert := range map[alerts.StationID][]byte{"stranger": []byte("no certificate"), "other": thief.Cert.Raw} {
+			send(t, c, eventFrame{Event: sign(t, identity(t, authority(t), name), 4, "of another county").Raw})
+			send(t, c, eventFrame{Ask: string(name), Cert: cert})
+		}
 		send(t, c, eventFrame{Event: good.Raw})
 		synctest.Wait()
 		if l := post.set.List(cell); len(l) != 1 || l[0].ID != good.ID {
 			t.Errorf("the post took %d events, want the good one", len(l))
 		}
-		want := map[string]uint64{"malformed": 2, "signature": 1, "unsound": 1, "certificate": 1, "unknown_origin": 1}
+		want := map[string]uint64{"malformed": 2, "signature": 1, "unsound": 1, "certificate": 2, "unknown_origin": 2}
 		if got := post.links.Stats().Bad; fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("counted %v, want %v", got, want)
 		}
@@ -133,6 +134,22 @@ func TestPeerThatDoesNotReadIsGivenUpAndHoldsNobodyUp(t *testing.T) {
 		deaf.port.Close()
 		deaf.set.Close()
 	})
+}
+
+func TestAlarmsOvertakeAndSoftStateComesLast(t *testing.T) {
+	c, other := net.Pipe()
+	defer c.Close()
+	defer other.Close()
+	q := pending.NewQueued(c)
+	q.Cast("a", "old")
+	q.Cast("a", "a")
+	q.Cast("b", "b")
+	q.Push(false, "note 1")
+	q.Push(false, "note 2")
+	q.Push(true, "alarm")
+	if got, want := q.Drain(), []string{"alarm", "note 1", "note 2", "a", "b"}; !slices.Equal(got, want) {
+		t.Errorf("written as %q, want %q", got, want)
+	}
 }
 
 func TestFlashOverRealSockets(t *testing.T) {

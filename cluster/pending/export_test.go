@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"net"
 	"testing"
 
 	"go.etcd.io/bbolt"
@@ -45,6 +46,8 @@ func (s *Set) BreakDisk(t *testing.T) (mend func()) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		s.mu.Lock() // the writer passes by it before it uses db
+		defer s.mu.Unlock()
 		s.db = db
 	}
 }
@@ -70,4 +73,31 @@ func Reader(ring *trust.Ring, set *Set) func(r *bufio.Reader, b []byte) {
 			}
 		}
 	}
+}
+
+// Queued is a link with a stream that nobody writes to yet, for looking at its order.
+type Queued struct{ k *link }
+
+func NewQueued(c net.Conn) Queued {
+	k := newLink(&Links{ctx: context.Background()}, Peer{})
+	k.conn = c
+	return Queued{k}
+}
+
+func (q Queued) Push(alarm bool, b string) {
+	lane := laneRest
+	if alarm {
+		lane = laneAlarm
+	}
+	q.k.push(lane, []byte(b))
+}
+
+func (q Queued) Cast(topic, b string) { q.k.cast(topic, []byte(b)) }
+
+// Drain is what would be written now, in order.
+func (q Queued) Drain() (out []string) {
+	for b := q.k.next(); b != nil; b = q.k.next() {
+		out = append(out, string(b))
+	}
+	return out
 }

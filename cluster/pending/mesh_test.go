@@ -39,6 +39,7 @@ type station struct {
 	recorded map[alerts.Hash]bool
 	index    uint64
 	behind   uint64
+	chain    alerts.Hash
 }
 
 func newMesh(t *testing.T, names ...alerts.StationID) *mesh {
@@ -95,7 +96,7 @@ func (s *station) start() {
 	})
 	s.sync = pending.OpenSync(pending.SyncConfig{
 		Port: s.port, Ring: s.ring, Set: s.set, Peers: peers, Recorded: s.isRecorded, OnKept: s.onKept,
-		Heads: func() []pending.Head { return []pending.Head{{Cell: cell, Epoch: 1, Index: s.index}} },
+		Heads: func() []pending.Head { return []pending.Head{{Cell: cell, Epoch: 1, Index: s.index, Chain: s.chain}} },
 		Behind: func(_ alerts.CellID, _ alerts.StationID, index uint64) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -216,27 +217,59 @@ func TestSplitWhileAllFlashHealsBySync(t *testing.T) {
 }
 
 func TestPokedSyncBringsWhatFlashDidNotAndSaysKept(t *testing.T) {
+	for name, makers := range map[string][]alerts.StationID{
+		"both": {"post", "xinzhuang"}, "who is asked": {"post"}, "who asks": {"xinzhuang"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMesh(t, "post", "xinzhuang")
+				defer m.close()
+				settle(time.Second)
+				for _, s := range makers {
+					for i := range 300 { // more than two batches
+						m.on[s].set.Put(sign(t, m.on[s].id, i, "x"))
+					}
+				}
+				shared := sign(t, m.on["xinzhuang"].id, 999, "both had it, and the word that it is kept was lost")
+				m.on["xinzhuang"].set.Put(shared)
+				m.on["post"].set.Put(shared)
+				synctest.Wait()
+				start := time.Now()
+				m.on["xinzhuang"].sync.Poke("post")
+				synctest.Wait()
+				if d := time.Since(start); d > 0 {
+					t.Errorf("it took a timer of %v", d)
+				}
+				for _, s := range m.on {
+					if n := s.set.Count(cell); n != 300*len(makers)+1 {
+						t.Errorf("%s has %d of %d", s.id.Station, n, 300*len(makers)+1)
+					}
+					for _, e := range s.set.List(cell) {
+						if e.Station == s.id.Station && s.near(e) != 1 {
+							t.Fatalf("%s of %s is kept near by %d, want 1", e.ID.Short(), e.Station, s.near(e))
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestRestartedPeerIsComparedWithAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t, "post", "xinzhuang")
 		defer m.close()
-		settle(time.Second)
+		settle(5 * time.Second) // both hold a connection for the next exchange
 		post, village := m.on["post"], m.on["xinzhuang"]
-		for i := range 300 { // more than two batches
-			village.set.Put(sign(t, village.id, i, "x"))
-			post.set.Put(sign(t, post.id, i, "x"))
-		}
-		start := time.Now()
+		post.sync.Close()
+		post.links.Close()
+		post.start()
+		e := sign(t, village.id, 1, "x")
+		village.set.Put(e)
 		village.sync.Poke("post")
 		synctest.Wait()
-		if d := time.Since(start); d > 0 || post.set.Count(cell) != 600 || village.set.Sum(cell) != post.set.Sum(cell) {
-			t.Errorf("after %v %d are known at the post, want 600", d, post.set.Count(cell))
-		}
-		for _, s := range m.on {
-			for _, e := range s.set.List(cell) {
-				if e.Station == s.id.Station && s.near(e) != 1 {
-					t.Fatalf("%s of %s is kept near by %d, want 1", e.ID.Short(), e.Station, s.near(e))
-				}
-			}
+		if !post.set.Has(e.ID) {
+			t.Error("the connection from before the restart was tried, and then nothing")
 		}
 	})
 }
@@ -249,6 +282,7 @@ func TestWhatIsRecordedIsNotTakenAgain(t *testing.T) {
 		post, village := m.on["post"], m.on["xinzhuang"]
 		e := sign(t, village.id, 1, "x")
 		post.recorded[e.ID], post.index = true, 7
+		post.set.Watch(func(alerts.Event, bool) { t.Error("a recorded event was shown as pending") })
 		village.set.Put(e)
 		village.links.Flash(e)
 		settle(10 * time.Second)
@@ -260,6 +294,21 @@ func TestWhatIsRecordedIsNotTakenAgain(t *testing.T) {
 		}
 		if s := post.sync.Stats(); s.Received != 0 {
 			t.Errorf("sync brought %d recorded events", s.Received)
+		}
+	})
+}
+
+func TestAnotherRecordAtTheSameIndexIsCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t, "post", "xinzhuang")
+		defer m.close()
+		m.on["post"].chain = alerts.Hash{1}
+		m.on["xinzhuang"].sync.Poke("post")
+		settle(time.Second)
+		for name, s := range m.on {
+			if n := s.sync.Stats().Bad["other_record"]; n != 1 {
+				t.Errorf("%s counted %d, want 1", name, n)
+			}
 		}
 	})
 }
