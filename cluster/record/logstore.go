@@ -19,8 +19,7 @@ const diskPatience = 10 * time.Second
 
 var (
 	bucketLogs = []byte("logs") // raft index → log
-	bucketConf = []byte("conf") // raft's own keys, and commitKey
-	commitKey  = []byte("hivemesh commit index")
+	bucketConf = []byte("conf") // raft's own keys
 
 	// errNotFound must read so: raft compares the text.
 	errNotFound = errors.New("not found")
@@ -36,15 +35,12 @@ type logStore struct {
 	release  sync.Once
 	patience time.Duration
 	parks    atomic.Bool // raft runs: no failure may reach it
-
-	mu     sync.Mutex
-	staged uint64 // commit index to be written with the next logs
 }
 
 var (
-	_ raft.CommitTrackingLogStore = (*logStore)(nil)
-	_ raft.MonotonicLogStore      = (*logStore)(nil)
-	_ raft.StableStore            = (*logStore)(nil)
+	_ raft.LogStore          = (*logStore)(nil)
+	_ raft.MonotonicLogStore = (*logStore)(nil)
+	_ raft.StableStore       = (*logStore)(nil)
 )
 
 func openDB(path string, buckets ...[]byte) (*bolt.DB, error) {
@@ -135,14 +131,11 @@ func (s *logStore) GetLog(index uint64, l *raft.Log) error {
 // StoreLog implements raft.LogStore.
 func (s *logStore) StoreLog(l *raft.Log) error { return s.StoreLogs([]*raft.Log{l}) }
 
-// StoreLogs implements raft.LogStore. The staged commit index goes into the same transaction.
+// StoreLogs implements raft.LogStore.
 func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
-	s.mu.Lock()
-	commit := s.staged
-	s.mu.Unlock()
 	return s.write("keep raft's log", func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketLogs)
 		for _, l := range logs {
@@ -150,10 +143,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 				return err
 			}
 		}
-		if commit == 0 {
-			return nil
-		}
-		return tx.Bucket(bucketConf).Put(commitKey, key(commit))
+		return nil
 	})
 }
 
@@ -181,27 +171,6 @@ func (s *logStore) DeleteRange(from, to uint64) error {
 		}
 		return nil
 	})
-}
-
-// StageCommitIndex implements raft.CommitTrackingLogStore.
-func (s *logStore) StageCommitIndex(index uint64) error {
-	s.mu.Lock()
-	s.staged = index
-	s.mu.Unlock()
-	return nil
-}
-
-// GetCommitIndex implements raft.CommitTrackingLogStore: never beyond the last log.
-func (s *logStore) GetCommitIndex() (uint64, error) {
-	last, err := s.LastIndex()
-	if err != nil {
-		return 0, err
-	}
-	commit, err := s.GetUint64(commitKey)
-	if errors.Is(err, errNotFound) {
-		return 0, nil
-	}
-	return min(commit, last), err
 }
 
 // Set implements raft.StableStore. raft panics on its error, so a parked caller's goroutine ends instead.
