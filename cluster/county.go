@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/gossip"
+	"hivemesh/cluster/pending"
+	"hivemesh/cluster/record"
+	"hivemesh/cluster/trust"
+)
+
+// Config is what a station needs to take part in its county.
+type Config struct {
+	Identity *trust.Identity
+	Ring     *trust.Ring
+	Network  trust.Network
+	Listen   string // host:port of the mesh port
+	Dir      string // this station's data; one folder a cell below it
+	Key      []byte // the county's gossip key
+	Seeds    []string
+	Hints    gossip.Hints
+	Cells    []Cell
+	Mixed    bool // slow or metered links between voters
+	Rules    *alerts.Rules
+	Standing func(alerts.Event) alerts.Standing
+	Events   Events
+	Join     trust.JoinHandler // nil where the authority's key is not
+	Log      *zap.Logger
+}
+
+// Cell is one cell this station follows, and the stations that founded its record together.
+type Cell struct {
+	ID       alerts.CellID
+	Founders []alerts.StationID
+}
+
+// Events are told what happens, each from one goroutine at a time per cause, in order. None may block.
+type Events struct {
+	Pending  func(e alerts.Event, added bool)                    // entered or left the pending set
+	Recorded func(cell alerts.CellID, c alerts.Change)           // stands in the record
+	Here     func(event alerts.Hash)                             // an event Put here is fsynced
+	Kept     func(event alerts.Hash, by alerts.StationID)        // another station fsynced it
+	Member   func(m gossip.Member)                               // came, went or changed
+	Cast     func(topic string, from alerts.StationID, b []byte) // soft state from another station
+}
+
+// County is a station's part in it.
+type County struct {
+	cfg    Config
+	log    *zap.Logger
+	waits  sync.WaitGroup // of Put, until the set has said what became of the event
+	port   *trust.Port
+	gossip atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
+	set    *pending.Set
+	links  *pending.Links
+	swaps  *pending.Sync
+	host   *record.Host
+	cells  map[alerts.CellID]*record.Cell
+
+	undo []func() error // what Close does, last first
+}
+
+// Open starts everything; on error what was started is stopped again.
+func Open(cfg Config) (_ *County, err error) {
+	c := &County{cfg: cfg, log: cfg.Log, cells: map[alerts.CellID]*record.Cell{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.Close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("station directory: %w", err)
+	}
+	if c.set, err = pending.OpenSet(filepath.Join(cfg.Dir, "pending.db"), cfg.Ring.Check, cfg.Log.Named("pending")); err != nil {
+		return nil, err
+	}
+	c.onClose(func() error { c.waits.Wait(); return nil })
+	c.onClose(c.set.Close)
+	c.set.Watch(c.pendingChanged)
+	if c.port, err = trust.OpenPort(cfg.Network, cfg.Listen, cfg.Identity, cfg.Ring, cfg.Log.Named("port")); err != nil {
+		return nil, err
+	}
+	c.onClose(c.port.Close)
+	if err := c.openRecords(); err != nil {
+		return nil, err
+	}
+	c.openLinks()
+	if cfg.Join != nil {
+		c.port.HandleJoin(cfg.Join)
+	}
+	return c, c.openGossip()
+}
+
+func (c *County) onClose(f func() error) { c.undo = append(c.undo, f) }
+
+// Close stops everything in the reverse order of its start.
+func (c *County) Close() error {
+	var errs []error
+	for len(c.undo) > 0 {
+		last := c.undo[len(c.undo)-1]
+		c.undo = c.undo[:len(c.undo)-1]
+		errs = append(errs, last())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"path/filepath"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/gossip"
+	"hivemesh/cluster/pending"
+	"hivemesh/cluster/record"
+)
+
+// openRecords opens the record of every cell followed here.
+func (c *County) openRecords() error {
+	c.host = record.NewHost(c.port, c.log.Named("record"))
+	c.onClose(c.host.Close)
+	for _, cell := range c.cfg.Cells {
+		r, err := record.Open(c.host, record.Config{
+			Cell: cell.ID, Dir: filepath.Join(c.cfg.Dir, "cells", string(cell.ID)), Self: c.cfg.Identity.Station,
+			Identity: c.cfg.Identity, Ring: c.cfg.Ring, Port: c.port, Founders: cell.Founders,
+			Addr: c.addr, Alive: func() []alerts.StationID { return c.Stations(cell.ID) },
+			Rules: c.cfg.Rules, Standing: c.cfg.Standing,
+			Pending: func() []alerts.Event { return c.set.List(cell.ID) },
+			Links:   profile(c.cfg.Mixed), Log: c.log.Named("record"),
+		})
+		if err != nil {
+			return err
+		}
+		c.onClose(r.Close)
+		c.cells[cell.ID] = r
+		r.Watch(func(ch alerts.Change) { c.recorded(cell.ID, ch) })
+		c.sweep(cell.ID, r)
+	}
+	return nil
+}
+
+func profile(mixed bool) record.Profile {
+	if mixed {
+		return record.Mixed
+	}
+	return record.LAN
+}
+
+// sweep takes out of the pending set what the record has already: a station that stopped between the two
+// still holds it.
+func (c *County) sweep(cell alerts.CellID, r *record.Cell) {
+	var done []alerts.Hash
+	r.Read(func(s *alerts.State) {
+		for _, e := range c.set.List(cell) {
+			if s.Has(e.Incident, e.ID) {
+				done = append(done, e.ID)
+			}
+		}
+	})
+	c.set.Remove(cell, done)
+}
+
+// recorded takes an entry's event out of the pending set, and tells.
+func (c *County) recorded(cell alerts.CellID, ch alerts.Change) {
+	c.cfg.Events.Recorded(cell, ch)
+	c.set.Remove(cell, []alerts.Hash{ch.Entry.Event.ID})
+}
+
+func (c *County) pendingChanged(e alerts.Event, added bool) {
+	if r := c.cells[e.Cell]; r != nil && added {
+		r.Poke()
+	}
+	c.cfg.Events.Pending(e, added)
+}
+
+// openLinks starts flash and sync.
+func (c *County) openLinks() {
+	c.links = pending.OpenLinks(pending.LinksConfig{
+		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
+		OnKept: c.cfg.Events.Kept, OnCast: c.cfg.Events.Cast, Log: c.log.Named("flash"),
+	})
+	c.onClose(c.links.Close)
+	c.swaps = pending.OpenSync(pending.SyncConfig{
+		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
+		Heads: c.heads, Behind: c.behind, OnKept: c.cfg.Events.Kept, Log: c.log.Named("sync"),
+	})
+	c.onClose(c.swaps.Close)
+}
+
+func (c *County) isRecorded(cell alerts.CellID, in alerts.IncidentID, id alerts.Hash) (yes bool) {
+	if r := c.cells[cell]; r != nil {
+		r.Read(func(s *alerts.State) { yes = s.Has(in, id) })
+	}
+	return yes
+}
+
+// heads are how far the records are here, for peers to compare.
+func (c *County) heads() []pending.Head {
+	out := make([]pending.Head, 0, len(c.cells))
+	for id, r := range c.cells {
+		s := r.Status()
+		out = append(out, pending.Head{Cell: id, Epoch: s.Epoch, Index: s.Index, Chain: s.Chain})
+	}
+	return out
+}
+
+// behind hears that a peer is at index in a cell's record.
+func (c *County) behind(cell alerts.CellID, peer alerts.StationID, index uint64) {
+	if r := c.cells[cell]; r != nil {
+		r.Heard(index, peer)
+	}
+}
+
+func (c *County) openGossip() error {
+	g, err := gossip.Open(gossip.Config{
+		Port: c.port, Self: c.cfg.Identity.Station, Hints: c.cfg.Hints, Key: c.cfg.Key,
+		PeersFile: filepath.Join(c.cfg.Dir, "peers"), Seeds: c.cfg.Seeds, WAN: c.cfg.Mixed, Log: c.log.Named("gossip"),
+	})
+	if err != nil {
+		return err
+	}
+	c.onClose(g.Close)
+	c.gossip.Store(g)
+	g.OnChange(func(m gossip.Member) {
+		if m.Alive && m.Station != c.cfg.Identity.Station {
+			c.links.Wake()
+			c.swaps.Poke(m.Station)
+		}
+		c.cfg.Events.Member(m)
+	})
+	return nil
+}

@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/gossip"
+	"hivemesh/cluster/pending"
+	"hivemesh/cluster/record"
+)
+
+// Put keeps an event made here and spreads it, side by side. The answer comes when the fsync is done, or
+// says why it failed; sent is the number of stations it was handed to.
+func (c *County) Put(e alerts.Event) (kept <-chan error, sent int) {
+	done, _ := c.set.Put(e)
+	sent = c.links.Flash(e)
+	out := make(chan error, 1)
+	c.waits.Go(func() {
+		err := <-done
+		if err == nil {
+			c.cfg.Events.Here(e.ID)
+		}
+		out <- err
+	})
+	return out, sent
+}
+
+// Read runs f on the fold of a cell under its lock; false where this station does not follow the cell. f
+// must not keep the State.
+func (c *County) Read(cell alerts.CellID, f func(*alerts.State)) bool {
+	r, ok := c.cells[cell]
+	if ok {
+		r.Read(f)
+	}
+	return ok
+}
+
+// Pending are the pending events of one incident.
+func (c *County) Pending(cell alerts.CellID, in alerts.IncidentID) []alerts.Event {
+	return c.set.Of(cell, in)
+}
+
+// PendingOf are all pending events of a cell.
+func (c *County) PendingOf(cell alerts.CellID) []alerts.Event { return c.set.List(cell) }
+
+// Holds reports whether the event is pending here, and whether it is fsynced.
+func (c *County) Holds(id alerts.Hash) (pending, fsynced bool) {
+	return c.set.Has(id), c.set.Kept(id)
+}
+
+// Members are the stations of the county, this one first, dead ones included.
+func (c *County) Members() []gossip.Member {
+	g := c.gossip.Load()
+	if g == nil {
+		return []gossip.Member{{Station: c.cfg.Identity.Station, Hints: c.cfg.Hints, Alive: true}}
+	}
+	return g.Members()
+}
+
+// Stations are those of a cell that are alive, this one included.
+func (c *County) Stations(cell alerts.CellID) []alerts.StationID {
+	var out []alerts.StationID
+	for _, m := range c.Members() {
+		if m.Alive && m.Cell == cell {
+			out = append(out, m.Station)
+		}
+	}
+	return out
+}
+
+// SetLooking says whether a dispatcher at this station wants positions.
+func (c *County) SetLooking(on bool) {
+	if g := c.gossip.Load(); g != nil {
+		g.SetLooking(on)
+	}
+}
+
+// Cast sends soft state: the latest of a topic wins, and it may be lost.
+func (c *County) Cast(topic string, body []byte, to ...alerts.StationID) {
+	if len(to) > 0 {
+		c.links.Cast(topic, body, to...)
+	}
+}
+
+// Status is how a cell's record stands here, and how many events are pending.
+func (c *County) Status(cell alerts.CellID) (record.Status, int) {
+	return c.cells[cell].Status(), c.set.Count(cell)
+}
+
+// Links are counters of what goes between stations.
+func (c *County) Links() pending.Stats { return c.links.Stats() }
+
+// Ready says why this station cannot serve its cells' records, or nil. The alarm lane works all the same.
+func (c *County) Ready() error {
+	var errs []error
+	for id, r := range c.cells {
+		switch s := r.Status(); {
+		case s.Err != nil:
+			errs = append(errs, fmt.Errorf("the record of cell %s stands still here: %w", id, s.Err))
+		case s.Leader == "":
+			errs = append(errs, fmt.Errorf("cell %s has no leader in reach: alerts are taken and spread, nothing is recorded", id))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// addr is where a station's mesh port is.
+func (c *County) addr(s alerts.StationID) (string, bool) {
+	g := c.gossip.Load()
+	if g == nil {
+		return "", false
+	}
+	m, ok := g.Member(s)
+	return m.Mesh, ok && m.Mesh != ""
+}
+
+// peers are the stations to keep streams to: all that are known, since one that gossip calls dead may hear.
+func (c *County) peers() []pending.Peer {
+	var out []pending.Peer
+	for _, m := range c.Members() {
+		if m.Station != c.cfg.Identity.Station && m.Mesh != "" {
+			out = append(out, pending.Peer{Station: m.Station, Addr: m.Mesh})
+		}
+	}
+	return out
+}

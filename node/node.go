@@ -1,0 +1,248 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster"
+	"hivemesh/cluster/gossip"
+	"hivemesh/cluster/trust"
+	"hivemesh/node/web"
+	"hivemesh/ui"
+)
+
+// Limits of the HTTP server: a slow or silent client holds a connection, never a station.
+const (
+	headerTimeout = 5 * time.Second
+	idleTimeout   = 2 * time.Minute
+	closeTimeout  = 3 * time.Second // what requests in flight get at shutdown; longer than web.KeepWait
+)
+
+// Node is one running station.
+type Node struct {
+	cfg      Config
+	log      *zap.Logger
+	identity *trust.Identity
+	ring     *trust.Ring
+	rules    *alerts.Rules
+	data     *County
+	county   *cluster.County
+
+	making    sync.Mutex // one event is made at a time here, each seeing the one before
+	view      *view
+	keeping   *keeping
+	receipts  *receipts
+	positions *positions
+	duty      *duty
+
+	web  *web.Server
+	http *http.Server
+	addr net.Addr
+	done chan error
+
+	undo []func() error // what Close does, last first
+}
+
+// Open starts the station whose identity lies in cfg.Dir. collectors are figures of the whole process that
+// its /metrics shows too. On error what was started is stopped again.
+func Open(cfg Config, log *zap.Logger, collectors ...prometheus.Collector) (*Node, error) {
+	return open(cfg, trust.OS(), net.Listen, log, collectors...)
+}
+
+// open is Open on a given network: the real one, or a simulated one.
+func open(cfg Config, nw trust.Network, listen func(network, addr string) (net.Listener, error), log *zap.Logger, collectors ...prometheus.Collector) (_ *Node, err error) {
+	n := &Node{cfg: cfg, log: log, done: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	if err := n.load(); err != nil {
+		return nil, err
+	}
+	l, err := listen("tcp", cfg.HTTP)
+	if err != nil {
+		return nil, fmt.Errorf("http address %s: %w", cfg.HTTP, err)
+	}
+	n.addr = l.Addr()
+	n.onClose(func() error {
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) { // serving it ended it already
+			return err
+		}
+		return nil
+	})
+
+	n.view = newView(n.rules, n, n.standing)
+	n.keeping = newKeeping()
+	n.receipts = newReceipts(n.identity.Station)
+	n.positions = newPositions()
+	if err := n.join(nw); err != nil {
+		return nil, err
+	}
+	n.showAll()
+	n.duty = newDuty(n)
+	registry := prometheus.NewRegistry()
+	n.describe(registry, collectors)
+	n.web = web.New(web.Config{Station: n, Demo: cfg.Demo, UI: ui.Files(), Log: log.Named("web"), Registry: registry})
+	go n.view.run()
+	n.onClose(n.view.close)
+	go n.duty.run()
+	n.onClose(n.duty.close)
+	n.serve(l)
+	return n, nil
+}
+
+func (n *Node) onClose(f func() error) { n.undo = append(n.undo, f) }
+
+// load reads the identity and the tables this station works by.
+func (n *Node) load() (err error) {
+	if n.identity, err = trust.LoadIdentity(filepath.Join(n.cfg.Dir, identityDir)); err != nil {
+		return fmt.Errorf("no station in %s (make one with `hive init` or `hive join`): %w", n.cfg.Dir, err)
+	}
+	if n.ring, err = trust.NewRing(n.identity.Root, filepath.Join(n.cfg.Dir, ringDir)); err != nil {
+		return err
+	}
+	if _, err := n.ring.Add(n.identity.Cert.Raw); err != nil {
+		return err
+	}
+	if n.data, err = LoadCounty(n.cfg.County); err != nil {
+		return err
+	}
+	n.rules, err = LoadRules(n.cfg.Rules)
+	return err
+}
+
+// join brings up this station's part in the county.
+func (n *Node) join(nw trust.Network) error {
+	cell, err := loadCell(n.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	handler, err := n.joinHandler()
+	if err != nil {
+		return err
+	}
+	n.county, err = cluster.Open(cluster.Config{
+		Identity: n.identity, Ring: n.ring, Network: nw, Listen: n.cfg.Mesh, Dir: n.cfg.Dir,
+		Key: n.identity.GossipKey, Seeds: n.cfg.Seeds, Hints: n.hints(),
+		Cells: []cluster.Cell{{ID: n.identity.Cell, Founders: cell.Founders}},
+		Mixed: n.cfg.Links == LinksMixed, Rules: n.rules, Standing: n.standing,
+		Events: n.events(), Join: handler, Log: n.log,
+	})
+	if err != nil {
+		return err
+	}
+	n.onClose(n.county.Close)
+	return nil
+}
+
+// showAll brings into the view what this station knew before it started.
+func (n *Node) showAll() {
+	for _, cell := range n.Cells() {
+		var known []alerts.IncidentID
+		n.read(cell, func(s *alerts.State) {
+			for _, i := range s.Incidents() {
+				known = append(known, i.ID)
+			}
+		})
+		for _, e := range n.county.PendingOf(cell) {
+			known = append(known, e.Incident)
+		}
+		for _, id := range known {
+			n.view.touch(cell, id)
+		}
+	}
+	n.view.refresh()
+}
+
+// hints is what gossip tells the others of this station.
+func (n *Node) hints() gossip.Hints {
+	h := gossip.Hints{
+		Name: n.identity.Name, Cell: n.identity.Cell, Kind: n.identity.Kind,
+		Mesh: n.cfg.Mesh, HTTP: n.URL(), PID: pid(),
+	}
+	if s, ok := n.data.Station(n.identity.Station); ok {
+		h.Name, h.Township, h.Point = s.Name, s.Township, &s.Place
+	}
+	return h
+}
+
+// events says what becomes of what the cluster reports.
+func (n *Node) events() cluster.Events {
+	return cluster.Events{
+		Pending: func(e alerts.Event, _ bool) { n.view.touch(e.Cell, e.Incident) },
+		Recorded: func(cell alerts.CellID, c alerts.Change) {
+			e := c.Entry.Event
+			n.view.touch(cell, e.Incident)
+			if kept, mine := n.keeping.recorded(e.ID, c.Entry.Index); mine {
+				n.view.tell(web.Change{Event: e.ID, Kept: kept})
+				if !c.Entry.Verdict.Accepted() {
+					n.view.tell(web.Change{Refused: n.refusal(c.Entry)})
+				}
+			}
+		},
+		Here: func(event alerts.Hash) {
+			if kept, mine := n.keeping.here(event); mine {
+				n.view.tell(web.Change{Event: event, Kept: kept})
+			}
+		},
+		Kept: func(event alerts.Hash, by alerts.StationID) {
+			if kept, mine := n.keeping.near(event, by); mine {
+				n.view.tell(web.Change{Event: event, Kept: kept})
+			}
+		},
+		Member: func(gossip.Member) { n.view.tell(web.Change{Stations: true}) },
+		Cast:   n.cast,
+	}
+}
+
+// serve answers HTTP until Close.
+func (n *Node) serve(l net.Listener) {
+	n.http = &http.Server{
+		Handler: n.web.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		ErrorLog: zap.NewStdLog(n.log.Named("http")),
+	}
+	go func() {
+		err := n.http.Serve(l)
+		if errors.Is(err, http.ErrServerClosed) {
+			err = nil
+		}
+		n.done <- err
+	}()
+	n.onClose(func() error {
+		n.web.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		if err := n.http.Shutdown(ctx); err != nil {
+			return n.http.Close()
+		}
+		return nil
+	})
+}
+
+// Done delivers why the station stopped serving: nil after Close.
+func (n *Node) Done() <-chan error { return n.done }
+
+// URL is where this station's pages and API are.
+func (n *Node) URL() string { return "http://" + n.addr.String() }
+
+// Close stops everything in the reverse order of its start.
+func (n *Node) Close() error {
+	var errs []error
+	for len(n.undo) > 0 {
+		last := n.undo[len(n.undo)-1]
+		n.undo = n.undo[:len(n.undo)-1]
+		errs = append(errs, last())
+	}
+	return errors.Join(errs...)
+}

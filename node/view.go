@@ -1,0 +1,192 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"hivemesh/alerts"
+	"hivemesh/node/web"
+)
+
+// sources is where a view comes from.
+type sources interface {
+	// read runs f on the fold of cell under its lock; false where this station does not follow the cell.
+	read(cell alerts.CellID, f func(*alerts.State)) bool
+	// pending are the pending events of one incident.
+	pending(cell alerts.CellID, in alerts.IncidentID) []alerts.Event
+}
+
+// view holds what this station shows: for each incident the fold of the record and, on top, what is pending.
+type view struct {
+	rules    *alerts.Rules
+	from     sources
+	standing func(alerts.Event) alerts.Standing
+
+	mu        sync.RWMutex
+	incidents map[alerts.IncidentID]*alerts.Incident
+	order     []alerts.IncidentID // as first seen here
+	cursors   map[alerts.CellID]web.Cursor
+	watchers  map[int]func(web.Change)
+	next      int
+
+	dirtyMu sync.Mutex
+	dirty   []touched // incidents to make anew, in the order they were touched
+	queued  map[touched]bool
+	other   []web.Change // other changes, published after the incidents touched before them
+	wake    chan struct{}
+	stop    chan struct{}
+	done    chan struct{}
+}
+
+type touched struct {
+	cell alerts.CellID
+	in   alerts.IncidentID
+}
+
+func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) alerts.Standing) *view {
+	return &view{
+		rules: rules, from: from, standing: standing,
+		incidents: map[alerts.IncidentID]*alerts.Incident{},
+		cursors:   map[alerts.CellID]web.Cursor{},
+		watchers:  map[int]func(web.Change){},
+		queued:    map[touched]bool{},
+		wake:      make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+// run makes touched incidents anew until close.
+func (v *view) run() {
+	defer close(v.done)
+	for {
+		select {
+		case <-v.stop:
+			return
+		case <-v.wake:
+			v.refresh()
+		}
+	}
+}
+
+func (v *view) close() error {
+	close(v.stop)
+	<-v.done
+	return nil
+}
+
+// touch says that the record or the pending set changed for an incident. It never blocks.
+func (v *view) touch(cell alerts.CellID, in alerts.IncidentID) {
+	t := touched{cell, in}
+	v.dirtyMu.Lock()
+	if !v.queued[t] {
+		v.queued[t] = true
+		v.dirty = append(v.dirty, t)
+	}
+	v.dirtyMu.Unlock()
+	v.poke()
+}
+
+// tell publishes a change that is not an incident's own, after all that was touched before it.
+func (v *view) tell(c web.Change) {
+	v.dirtyMu.Lock()
+	v.other = append(v.other, c)
+	v.dirtyMu.Unlock()
+	v.poke()
+}
+
+func (v *view) poke() {
+	select {
+	case v.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (v *view) refresh() {
+	v.dirtyMu.Lock()
+	dirty, other := v.dirty, v.other
+	v.dirty, v.other = nil, nil
+	clear(v.queued)
+	v.dirtyMu.Unlock()
+	for _, t := range dirty {
+		if c, ok := v.look(t); ok {
+			v.publish(c)
+		}
+	}
+	for _, c := range other {
+		v.publish(c)
+	}
+}
+
+// look makes one incident anew.
+func (v *view) look(t touched) (web.Change, bool) {
+	var (
+		i  *alerts.Incident
+		at web.Cursor
+	)
+	pending := v.from.pending(t.cell, t.in)
+	if !v.from.read(t.cell, func(s *alerts.State) {
+		i = v.rules.Look(s, t.in, pending, v.standing, time.Now())
+		at = web.Cursor{Epoch: s.Epoch, Index: s.Index}
+	}) {
+		return web.Change{}, false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.cursors[t.cell] = at
+	if i == nil {
+		return web.Change{}, false // pending events whose raising event has not come yet
+	}
+	if _, known := v.incidents[t.in]; !known {
+		v.order = append(v.order, t.in)
+	}
+	v.incidents[t.in] = i
+	return web.Change{Incident: i, Cursor: at}, true
+}
+
+func (v *view) publish(c web.Change) {
+	v.mu.RLock()
+	watchers := make([]func(web.Change), 0, len(v.watchers))
+	for _, f := range v.watchers {
+		watchers = append(watchers, f)
+	}
+	v.mu.RUnlock()
+	for _, f := range watchers {
+		f(c)
+	}
+}
+
+func (v *view) watch(f func(web.Change)) (stop func()) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	id := v.next
+	v.next++
+	v.watchers[id] = f
+	return func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		delete(v.watchers, id)
+	}
+}
+
+func (v *view) incident(id alerts.IncidentID) (*alerts.Incident, bool) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	i, ok := v.incidents[id]
+	return i, ok
+}
+
+// all returns every incident in the order in which this station first saw it.
+func (v *view) all() []*alerts.Incident {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]*alerts.Incident, 0, len(v.order))
+	for _, id := range v.order {
+		out = append(out, v.incidents[id])
+	}
+	return out
+}
+
+func (v *view) cursor(cell alerts.CellID) web.Cursor {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.cursors[cell]
+}
