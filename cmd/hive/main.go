@@ -1,0 +1,86 @@
+// Command hive runs stations of a county's alert mesh, and the tools around them. Each file holds one
+// subcommand; what they do is in package node, and they reach a running county only by its public API.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/hashicorp/go-metrics"
+	promsink "github.com/hashicorp/go-metrics/prometheus"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const about = `Alerts for a county's villages, posts and enterprises: raised at any station, heard at the others.
+
+Try it:            hive demo
+A county by hand:  hive init, hive serve, then hive token there and hive join, hive serve at the next station`
+
+// commands are all there are.
+type commands struct {
+	Demo    demoCmd    `cmd:"" help:"Run the demo county: five stations on this machine."`
+	Serve   serveCmd   `cmd:"" help:"Run one station."`
+	Init    initCmd    `cmd:"" help:"Make a county: its authority and its first station."`
+	Token   tokenCmd   `cmd:"" help:"Make a token that lets one more station join."`
+	Join    joinCmd    `cmd:"" help:"Make this machine a station of a county, with a token from it."`
+	Status  statusCmd  `cmd:"" help:"Show members, cells and records as one station sees them."`
+	Replay  replayCmd  `cmd:"" help:"Play a scenario against a running county."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+// console is where a command writes; tests have their own.
+type console struct{ out, err io.Writer }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
+	if err := run(ctx, os.Args[1:], console{os.Stdout, os.Stderr}); err != nil {
+		fmt.Fprintln(os.Stderr, "hive:", err)
+		os.Exit(1)
+	}
+}
+
+// run does what args say.
+func run(ctx context.Context, args []string, to console) error {
+	helped := false
+	k, err := kong.New(&commands{}, kong.Name("hive"), kong.Description(about), kong.UsageOnError(),
+		kong.Writers(to.out, to.err), kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(to))
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	c, err := k.Parse(args)
+	switch {
+	case helped:
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w (hive --help and hive COMMAND --help say what there is)", err)
+	}
+	if err := c.Run(); err != nil && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+		return err
+	}
+	return nil
+}
+
+// processFigures are what raft and memberlist report, for every station of this process together. Their
+// library knows only one destination a process, so it is set here and nowhere else.
+func processFigures() (prometheus.Collector, error) {
+	sink, err := promsink.NewPrometheusSinkFrom(promsink.PrometheusOpts{Registerer: prometheus.NewRegistry(), Name: "hive"})
+	if err != nil {
+		return nil, err
+	}
+	cfg := metrics.DefaultConfig("")
+	cfg.EnableHostname, cfg.EnableRuntimeMetrics = false, false
+	_, err = metrics.NewGlobal(cfg, sink)
+	return sink, err
+}

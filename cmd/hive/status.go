@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"hivemesh/node/web"
+)
+
+type statusCmd struct {
+	URL  string `default:"http://127.0.0.1:8080" help:"A station's address."`
+	JSON bool   `help:"Print what the station answers, for programs."`
+}
+
+func (statusCmd) Help() string {
+	return "Everything is as that one station sees it: another may see it differently while links fail."
+}
+
+const statusWait = 5 * time.Second
+
+func (c statusCmd) Run(ctx context.Context, to console) error {
+	ctx, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	url := strings.TrimRight(c.URL, "/")
+	var m web.MeshInfo
+	if err := get(ctx, url+"/v1/mesh", &m); err != nil {
+		return fmt.Errorf("no status from %s: %w (does a station run there? hive demo, hive serve)", url, err)
+	}
+	if c.JSON {
+		enc := json.NewEncoder(to.out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(m)
+	}
+	fmt.Fprintf(to.out, "As station %s sees it (version %s, process %d):\n\nmembers\n", m.Station, m.Version, m.PID)
+	rows := [][]string{{"station", "name", "state", "http", "mesh", "process"}}
+	for _, x := range m.Members {
+		state := "alive"
+		if !x.Alive {
+			state = "not reached"
+		}
+		rows = append(rows, []string{string(x.Station), x.Name, state, x.HTTP, x.Mesh, strconv.Itoa(x.PID)})
+	}
+	table(to.out, rows)
+	fmt.Fprintln(to.out, "\ncells")
+	rows = [][]string{{"cell", "role here", "leader", "voters", "epoch", "index", "lag", "pending", "chain", "source", "trouble"}}
+	for _, x := range m.Cells {
+		var voters []string
+		for _, v := range x.Voters {
+			voters = append(voters, string(v))
+		}
+		rows = append(rows, []string{
+			string(x.Cell), x.Role, or(string(x.Leader), "none"), strings.Join(voters, ","), number(x.Epoch), number(x.Index),
+			number(x.Lag), strconv.Itoa(x.Pending), x.Chain[:min(12, len(x.Chain))], or(string(x.Source), "-"), or(x.Error, "-"),
+		})
+	}
+	table(to.out, rows)
+	return nil
+}
+
+func number(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func or(s, instead string) string {
+	if s == "" {
+		return instead
+	}
+	return s
+}
