@@ -150,7 +150,7 @@ func TestAPersonWalksIntoTheRing(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		walker.silent(id)
 		at, _ := m.nodes[xinzhuang].Locate(place("xinzhuang"))
-		walker.send(map[string]any{"type": "position", "position": map[string]any{"lon": at.Point.Lon, "lat": at.Point.Lat}})
+		walker.send(map[string]any{"type": "position", "place": map[string]any{"lon": at.Point.Lon, "lat": at.Point.Lat}})
 		walker.hears(id, time.Second)
 		walker.once(id)
 	})
