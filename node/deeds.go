@@ -21,9 +21,6 @@ var incidentSpace = uuid.NewSHA1(uuid.NameSpaceURL, []byte("hive://incident"))
 
 // Raise implements web.Station.
 func (n *Node) Raise(ctx context.Context, by alerts.Subject, clientID string, r alerts.Raised) (web.Taken, error) {
-	if err := n.fill(&r); err != nil {
-		return web.Taken{}, err
-	}
 	if clientID == "" {
 		clientID = uuid.NewString()
 	}
@@ -52,29 +49,6 @@ func (n *Node) again(i *alerts.Incident, r alerts.Raised) (web.Taken, error) {
 	}
 	kept, _ := n.Kept(i.First)
 	return web.Taken{Incident: i.ID, Event: i.First, Kept: kept, Again: true}, nil
-}
-
-// fill takes from the tables what travels in the raising event, so that nobody has to wait for a leader.
-func (n *Node) fill(r *alerts.Raised) error {
-	category, ok := n.rules.Categories[r.Category]
-	if !ok {
-		return fmt.Errorf("unknown category %q", r.Category)
-	}
-	var err error
-	if r.Place, err = n.Locate(r.Place); err != nil {
-		return err
-	}
-	if r.Grade == 0 {
-		r.Grade = category.Grade
-	}
-	if r.Card == (alerts.Card{}) {
-		r.Card = category.Card
-	}
-	if len(category.Rings) > 0 {
-		r.Ring = category.Rings[0]
-	}
-	r.Wanted = category.Wanted
-	return nil
 }
 
 // Do implements web.Station.

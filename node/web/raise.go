@@ -140,11 +140,12 @@ func (s *Server) raised(by *who, in *raiseInput) (*alerts.Raised, error) {
 }
 
 func (s *Server) place(by *who, given *alerts.Place) (alerts.Place, error) {
-	if given == nil && by.kiosk {
-		for _, st := range s.station.Stations() {
-			if st.ID == by.Station && st.Place != nil {
-				return alerts.Place{Point: st.Place, Words: st.Name}, nil
+	if by.kiosk && (given == nil || given.Point == nil && given.Grid == "") {
+		if at, ok := s.around(by.Station); ok {
+			if given != nil && given.Words != "" {
+				at.Words = given.Words
 			}
+			return at, nil
 		}
 	}
 	if given == nil || given.Point == nil && given.Grid == "" {
@@ -156,6 +157,24 @@ func (s *Server) place(by *who, given *alerts.Place) (alerts.Place, error) {
 		}
 	}
 	return s.station.Locate(*given)
+}
+
+// around is the place that a kiosk means when it names none: somewhere in its own village, so the radius is
+// that of the grid the station stands in.
+func (s *Server) around(id alerts.StationID) (alerts.Place, bool) {
+	for _, st := range s.station.Stations() {
+		if st.ID != id || st.Place == nil {
+			continue
+		}
+		at := alerts.Place{Point: st.Place, Words: st.Name}
+		for _, g := range s.station.Territory().Grids {
+			if g.Place.Distance(*st.Place) <= g.Radius && (at.Grid == "" || g.Radius < at.Radius) {
+				at.Grid, at.Radius = g.ID, g.Radius
+			}
+		}
+		return at, true
+	}
+	return alerts.Place{}, false
 }
 
 // taken answers with how the event is kept, after waiting for the record if the client prefers so.
