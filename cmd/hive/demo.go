@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/sync/errgroup"
 
 	"hivemesh/alerts"
@@ -34,7 +36,9 @@ func (demoCmd) Help() string {
 const (
 	maxPort     = 65535
 	childGrace  = 10 * time.Second // from SIGTERM to SIGKILL
-	outputMode  = 0o700
+	dirMode     = 0o700
+	fileMode    = 0o600
+	demoLog     = "demo.log"
 	maxLogLine  = 1 << 20
 	meshPortGap = 1000
 )
@@ -47,7 +51,7 @@ func (c demoCmd) Run(ctx context.Context, to console) (err error) {
 	if last := c.Port + len(data.Stations) - 1 + meshPortGap; c.Port < 1 || last > maxPort {
 		return fmt.Errorf("--port %d: ports %d to %d are needed", c.Port, c.Port, last)
 	}
-	if err := os.MkdirAll(c.Dir, outputMode); err != nil {
+	if err := os.MkdirAll(c.Dir, dirMode); err != nil {
 		return err
 	}
 	lock, err := lockDir(c.Dir, fmt.Sprintf("hive demo on port %d", c.Port))
@@ -80,6 +84,12 @@ func (c demoCmd) together(ctx context.Context, to console, data *node.County, cf
 	if err != nil {
 		return err
 	}
+	// The console stays readable: warnings, of which an election has many, go to a file.
+	file, err := os.OpenFile(filepath.Join(c.Dir, demoLog), os.O_APPEND|os.O_CREATE|os.O_WRONLY, fileMode)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
 	running := make([]*station, len(cfgs))
 	defer func() {
 		errs := make([]error, len(running)+1)
@@ -96,12 +106,17 @@ func (c demoCmd) together(ctx context.Context, to console, data *node.County, cf
 	var starting errgroup.Group
 	for k, cfg := range cfgs {
 		starting.Go(func() error {
-			log, err := logger(to.err, cfg.Log)
+			detail, err := logger(file, cfg.Log)
+			if err != nil {
+				return err
+			}
+			trouble, err := logger(to.err, "error")
 			if err != nil {
 				return err
 			}
 			id := data.Stations[k].ID
-			running[k], err = start(cfg, log.Named(string(id)), figures)
+			log := zap.New(zapcore.NewTee(detail.Core(), trouble.Core())).Named(string(id))
+			running[k], err = start(cfg, log, figures)
 			if err != nil {
 				return fmt.Errorf("station %s: %w", id, err)
 			}
@@ -112,7 +127,7 @@ func (c demoCmd) together(ctx context.Context, to console, data *node.County, cf
 		return err
 	}
 	c.announce(to.out, data, cfgs)
-	fmt.Fprintln(to.out, "\nCtrl-C stops.")
+	fmt.Fprintf(to.out, "\nCtrl-C stops. The stations' log is %s.\n", file.Name())
 	ended := make(chan error, len(running))
 	for k, s := range running {
 		go func() {
