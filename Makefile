@@ -1,0 +1,46 @@
+# make alone lists the targets.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# What git knows or would add: gofmt walks into node_modules otherwise.
+GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
+
+.DEFAULT_GOAL := help
+.PHONY: help run build ui test browser check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+run: build ## build everything and run the demo county on this machine
+	bin/hive demo
+
+build: ui ## build bin/hive with its screens
+	go build -o bin/hive ./cmd/hive
+
+ui: ui/node_modules/.package-lock.json ## build the screens into ui/dist/app
+	cd ui && npm run --silent build
+
+# npm ci runs again only when the lock file changed.
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	cd ui && npm ci --no-fund --no-audit
+	@touch $@
+
+test: build browser ## every test: Go, screens, and the county in a browser
+	go test -timeout 20m ./...
+	cd ui && npm run --silent test
+	cd ui && npm run --silent e2e
+
+# Debian's Chromium and a Chinese font: nothing is downloaded by the browser tests themselves.
+browser:
+	@if command -v chromium >/dev/null && fc-list 2>/dev/null | grep -qi cjk; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ]; then echo "the browser tests need Chromium and a Chinese font: apt-get install chromium fonts-noto-cjk" >&2; exit 1; fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fontconfig fonts-noto-cjk >/dev/null
+
+check: ui ## what a contributor runs before a commit: format, vet, staticcheck, types, lint
+	@bad="$$(gofmt -l $(GO_FILES))"; test -z "$$bad" || { echo "not gofmt-ed:"; echo "$$bad"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	cd ui && npm run --silent check
+	cd ui && npm run --silent lint
+
+clean: ## remove what was built; a county's data stays
+	rm -rf bin ui/dist/app ui/node_modules ui/e2e/shots
