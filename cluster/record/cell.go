@@ -133,8 +133,11 @@ func (c *Cell) openRaft() error {
 	})
 	err = c.found(conf, snaps)
 	if err == nil {
-		c.logs.parks.Store(true)
-		c.raft, err = raft.NewRaft(conf, &fsm{fold: c.fold, at: Head{Epoch: firstEpoch}}, c.logs, c.logs, snaps, c.trans)
+		err = guarded(func() (err error) { // it panics at a log that it cannot read
+			c.raft, err = raft.NewRaft(conf, &fsm{fold: c.fold, at: Head{Epoch: firstEpoch}}, c.logs, c.logs, snaps, c.trans)
+			return err
+		})
+		c.logs.parks.Store(true) // from now on a goroutine of raft's own asks
 	}
 	if err != nil {
 		c.closeTransport()
@@ -200,8 +203,8 @@ func (c *Cell) Close() error {
 	c.cancel()
 	end := c.raft.Shutdown()
 	c.logs.Release()
+	c.closeTransport() // raft waits for what it has on its way, over links that may be cut
 	err := end.Error()
-	c.closeTransport()
 	c.wg.Wait()
 	return errors.Join(err, c.closeStores())
 }
@@ -278,14 +281,18 @@ func (c *Cell) mayVote(s alerts.StationID) bool {
 
 func (c *Cell) leads() bool { return c.raft.State() == raft.Leader && c.Err() == nil }
 
+// raftLeader is who leads as raft here knows; empty where it does not know, or no longer takes part.
 func (c *Cell) raftLeader() alerts.StationID {
+	if c.gone() {
+		return ""
+	}
 	_, id := c.raft.LeaderWithID()
 	return alerts.StationID(id)
 }
 
 // leader is who leads, by raft where this station votes, else as the station it follows says.
 func (c *Cell) leader() alerts.StationID {
-	if l := c.raftLeader(); l != "" || c.votes() {
+	if l := c.raftLeader(); l != "" || c.votes() && !c.gone() {
 		return l
 	}
 	c.mu.Lock()
@@ -314,6 +321,13 @@ func (c *Cell) raftVoters() (out []alerts.StationID) {
 	return out
 }
 
+// gone reports whether raft has been taken off the network.
+func (c *Cell) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.dead != nil
+}
+
 // Err is why this record stands still here, or nil.
 func (c *Cell) Err() error {
 	if err := c.fold.Err(); err != nil {
@@ -340,6 +354,9 @@ func (c *Cell) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s.Source = c.from
+	if c.vouch != nil && c.vouch.Index > head.Index {
+		s.Lag = c.vouch.Index - head.Index
+	}
 	for _, i := range c.heard {
 		if i > head.Index {
 			s.Lag = max(s.Lag, i-head.Index)

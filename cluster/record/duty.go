@@ -51,8 +51,11 @@ func (d *duty) turn() time.Duration {
 			return dutyIdle
 		}
 		if d.c.Err() != nil {
-			// Somebody whose record still moves is to lead; where there is nobody, this one stays.
-			d.c.raft.LeadershipTransfer().Error()
+			// Somebody whose record still moves is to lead; where there is nobody, this one stays. The answer is
+			// not waited for: raft may be hanging on its disk, and gives none even at its end.
+			if d.c.fold.Err() != nil {
+				d.c.raft.LeadershipTransfer()
+			}
 			return dutyIdle
 		}
 		if !d.ready {

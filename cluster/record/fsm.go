@@ -104,6 +104,9 @@ func (snapshot) Release() {}
 // is compared by running hash and kept.
 func (m *fsm) Restore(from io.ReadCloser) error {
 	defer from.Close()
+	if m.Err() != nil {
+		return nil // it stands still already, and says so; raft would keep the whole station from starting
+	}
 	r := bufio.NewReader(from)
 	var h snapHead
 	if err := wire.ReadFrame(r, &h); err != nil {

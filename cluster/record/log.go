@@ -9,8 +9,11 @@ import (
 
 // bridge lets raft log into zap, warnings and worse: what it says below that is for those who work on raft.
 func bridge(log *zap.Logger) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: lines{log.Named("raft")}, DisableTime: true})
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: lines{log.Named("raft")}, DisableTime: true, Exclude: dull})
 }
+
+// dull is what raft says at every start where nothing was committed yet.
+func dull(_ hclog.Level, msg string, _ ...any) bool { return msg == "skipping application of old log" }
 
 type lines struct{ log *zap.Logger }
 

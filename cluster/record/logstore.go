@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -80,8 +82,13 @@ func (s *logStore) Close() error { s.Release(); return s.db.Close() }
 // when the store is being released.
 func (s *logStore) write(what string, f func(*bolt.Tx) error) error {
 	watch := time.AfterFunc(s.patience, func() { s.dead(fmt.Errorf("%s: the disk has not answered for %s", what, s.patience)) })
-	err := s.db.Update(f)
+	err := guarded(func() error { return s.db.Update(f) })
 	watch.Stop()
+	return s.park(what, err)
+}
+
+// park holds whoever met an error until the store is released. Before raft runs, the error comes back.
+func (s *logStore) park(what string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -92,6 +99,22 @@ func (s *logStore) write(what string, f func(*bolt.Tx) error) error {
 	s.dead(err)
 	<-s.released
 	return errReleased
+}
+
+// guarded makes an error of what bbolt's memory map does with a bad sector, which is a fault, and of what
+// bbolt does with a damaged page, which is a panic.
+func guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("damaged or unreadable: %v", p)
+		}
+	}()
+	return f()
+}
+
+func view(db *bolt.DB, f func(*bolt.Tx) error) error {
+	return guarded(func() error { return db.View(f) })
 }
 
 // IsMonotonic implements raft.MonotonicLogStore: after a snapshot from elsewhere the log begins anew.
@@ -108,7 +131,7 @@ func (s *logStore) LastIndex() (uint64, error) {
 }
 
 func (s *logStore) edge(find func(*bolt.Cursor) []byte) (i uint64, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = view(s.db, func(tx *bolt.Tx) error {
 		if k := find(tx.Bucket(bucketLogs).Cursor()); k != nil {
 			i = binary.BigEndian.Uint64(k)
 		}
@@ -117,15 +140,38 @@ func (s *logStore) edge(find func(*bolt.Cursor) []byte) (i uint64, err error) {
 	return i, err
 }
 
-// GetLog implements raft.LogStore.
+// GetLog implements raft.LogStore. raft takes an error, except for a log that is committed: there it panics,
+// so its goroutine is parked and then ends instead.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
-	return s.db.View(func(tx *bolt.Tx) error {
+	err := view(s.db, func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketLogs).Get(key(index))
 		if b == nil {
 			return raft.ErrLogNotFound
 		}
 		return decodeLog(index, b, l)
 	})
+	if err == nil || !s.parks.Load() || !committing() {
+		return err
+	}
+	s.park("read raft's log", err)
+	runtime.Goexit()
+	return nil
+}
+
+// committing reports whether raft is asking for a log that it will pass to the fold. Asked only when the log
+// cannot be read.
+func committing() bool {
+	pcs := make([]uintptr, 32)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, ".processLogs") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // StoreLog implements raft.LogStore.
@@ -138,6 +184,7 @@ func (s *logStore) StoreLogs(logs []*raft.Log) error {
 	}
 	return s.write("keep raft's log", func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketLogs)
+		b.FillPercent = 1 // appended to at one end, shortened at the other
 		for _, l := range logs {
 			if err := b.Put(key(l.Index), encodeLog(l)); err != nil {
 				return err
@@ -184,7 +231,7 @@ func (s *logStore) Set(k, v []byte) error {
 
 // Get implements raft.StableStore.
 func (s *logStore) Get(k []byte) (v []byte, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = view(s.db, func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketConf).Get(k)
 		if b == nil {
 			return errNotFound

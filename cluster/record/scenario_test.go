@@ -1,6 +1,8 @@
 package record
 
 import (
+	"errors"
+	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,9 +88,16 @@ func (b *box) has(e alerts.Event) (yes bool) {
 func TestFollowersHearOfACommitAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounty(t, three, "zhangyong")
-		c.leader()
 		c.raise("zhangyong")
-		c.eventually(20*time.Second, "the follower follows", c.allRecorded("zhangyong"))
+		c.eventually(20*time.Second, "all follow the leader", func() bool {
+			l := c.leader()
+			for s, b := range c.up {
+				if s != l && b.cell.Status().Source != l {
+					return false
+				}
+			}
+			return true
+		})
 		// heartbeats of raft carry the commit 50 ms late; the stream does not
 		for range 10 {
 			e := c.raise("zhangyong")
@@ -167,6 +176,132 @@ func TestAnEventWaitsForItsPredecessorButNoAlarmDoes(t *testing.T) {
 		if b.has(orphan) || len(b.list()) != 1 {
 			t.Error("an event whose raising event is missing is to stay pending")
 		}
+		c.end()
+	})
+}
+
+// What a station's own links do to it must never cost an event, a place in the order, or an agreement.
+func TestAnyWeather(t *testing.T) {
+	for seed := range uint64(4) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCounty(t, three, "zhangyong", "works")
+			dice := rand.New(rand.NewPCG(seed, 1))
+			for range 25 {
+				s := all[dice.IntN(len(all))]
+				switch dice.IntN(5) {
+				case 0:
+					c.isolate(s)
+				case 1:
+					c.net.CutOneWay(string(s), string(all[dice.IntN(len(all))]))
+				case 2:
+					c.heal()
+				case 3:
+					if c.up[s] != nil {
+						c.stop(s)
+					}
+				case 4:
+					if c.up[s] == nil {
+						c.start(s)
+					}
+				}
+				for range dice.IntN(5) {
+					by := all[dice.IntN(len(all))]
+					if c.up[by] != nil {
+						c.raise(by)
+					}
+				}
+				time.Sleep(time.Duration(dice.IntN(3000)) * time.Millisecond)
+			}
+			for _, s := range all {
+				if c.up[s] == nil {
+					c.start(s)
+				}
+			}
+			c.heal()
+			c.eventually(2*time.Minute, "everybody has everything", c.allRecorded(all...))
+			c.checkRecords()
+			c.end()
+		})
+	}
+}
+
+func TestLeaderWhoseDiskFailsIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three, "zhangyong")
+		old := c.leader()
+		c.raise("zhangyong")
+		c.eventually(20*time.Second, "recorded", c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
+		c.up[old].cell.logs.db.Close()
+		for range 5 {
+			c.raise("zhangyong")
+		}
+		c.eventually(20*time.Second, "recorded under another leader, and heard of by the one with the bad disk",
+			c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
+		if s := c.up[old].cell.Status(); s.Err == nil || s.Role == Leader || s.Leader == old || s.Leader == "" {
+			t.Errorf("the one with the bad disk says %+v", s)
+		}
+		c.end()
+	})
+}
+
+func TestAStandingRecordHandsOverTheLead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three)
+		old := c.leader()
+		c.up[old].cell.fold.Stop(errors.New("an entry that this version cannot read"))
+		c.raise(old)
+		var rest []alerts.StationID
+		for _, s := range three {
+			if s != old {
+				rest = append(rest, s)
+			}
+		}
+		c.eventually(20*time.Second, "recorded by the others", c.allRecorded(rest...))
+		if s := c.up[old].cell.Status(); s.Index != 0 || s.Err == nil {
+			t.Errorf("the standing one says %+v", s)
+		}
+		c.end()
+	})
+}
+
+// A voter that was away while the log it needs was dropped is sent a snapshot.
+func TestVoterComesBackBehindTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three)
+		l := c.leader()
+		var away alerts.StationID
+		for _, s := range three {
+			if s != l {
+				away = s
+			}
+		}
+		c.stop(away)
+		for range 40 {
+			c.raise(l)
+			time.Sleep(50 * time.Millisecond) // a raft log each
+		}
+		c.eventually(20*time.Second, "recorded", c.allRecorded(l))
+		r := c.up[l].cell.raft
+		conf := r.ReloadableConfig()
+		conf.TrailingLogs = 1
+		if err := r.ReloadConfig(conf); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Snapshot().Error(); err != nil {
+			t.Fatal(err)
+		}
+		b := c.start(away)
+		c.eventually(20*time.Second, "voter is back", c.allRecorded(three...))
+		c.eventually(20*time.Second, "by a snapshot", func() bool { return b.cell.raft.Stats()["last_snapshot_index"] != "0" })
+		c.raise(away)
+		c.eventually(20*time.Second, "and goes on", func() bool { return b.cell.raft.AppliedIndex() == r.AppliedIndex() && c.allRecorded(three...)() })
+		c.checkRecords()
+		// and comes up from its own snapshot as well
+		c.stop(away)
+		c.start(away)
+		c.raise(away)
+		c.eventually(20*time.Second, "once more", c.allRecorded(three...))
+		c.checkRecords()
 		c.end()
 	})
 }

@@ -78,12 +78,15 @@ func (s *source) fine(from alerts.StationID, f frame) error {
 		return errBetter
 	}
 	at, ahead := s.c.fold.Head().Index, s.c.ahead()
-	if len(ahead) == 0 || at != s.at {
+	// Nobody is further on than the leader, whatever they say: an index that nobody can show, of a disk that
+	// is gone or a liar, must not drive everybody from source to source.
+	leads := f.Leader == from
+	if leads || len(ahead) == 0 || at != s.at {
 		s.stale, s.at = time.Time{}, at
 		delete(s.rest, from)
 	}
 	switch {
-	case len(ahead) == 0:
+	case leads || len(ahead) == 0:
 	case s.stale.IsZero():
 		s.stale = time.Now()
 	case time.Since(s.stale) >= staleFor:

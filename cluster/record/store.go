@@ -33,29 +33,31 @@ func (s *store) Close() error { return s.db.Close() }
 
 // Append adds entries in one transaction; the first must follow upon the last one kept.
 func (s *store) Append(entries []Raw) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketEntries)
-		b.FillPercent = 1 // only ever appended to
-		next := uint64(1)
-		if k, _ := b.Cursor().Last(); k != nil {
-			next = binary.BigEndian.Uint64(k) + 1
+	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return put(tx, entries) }) })
+}
+
+func put(tx *bolt.Tx, entries []Raw) error {
+	b := tx.Bucket(bucketEntries)
+	b.FillPercent = 1 // only ever appended to
+	next := uint64(1)
+	if k, _ := b.Cursor().Last(); k != nil {
+		next = binary.BigEndian.Uint64(k) + 1
+	}
+	for _, e := range entries {
+		if e.Index != next {
+			return fmt.Errorf("entry %d where %d is next", e.Index, next)
 		}
-		for _, e := range entries {
-			if e.Index != next {
-				return fmt.Errorf("entry %d where %d is next", e.Index, next)
-			}
-			if err := b.Put(key(e.Index), append(e.Chain[:], e.Bytes...)); err != nil {
-				return err
-			}
-			next++
+		if err := b.Put(key(e.Index), append(e.Chain[:], e.Bytes...)); err != nil {
+			return err
 		}
-		return nil
-	})
+		next++
+	}
+	return nil
 }
 
 // Read returns entries from an index on: at most max, and, beyond the first, at most size bytes.
 func (s *store) Read(from uint64, max, size int) (out []Raw, err error) {
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = view(s.db, func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketEntries).Cursor()
 		for k, v := c.Seek(key(from)); k != nil && len(out) < max; k, v = c.Next() {
 			r, err := rawOf(k, v)
@@ -77,7 +79,7 @@ func (s *store) Chain(index uint64) (h alerts.Hash, ok bool, err error) {
 	if index == 0 {
 		return h, true, nil
 	}
-	err = s.db.View(func(tx *bolt.Tx) error {
+	err = view(s.db, func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketEntries).Get(key(index))
 		if v == nil {
 			return nil
