@@ -19,8 +19,12 @@ import (
 
 const about = `Alerts for a county's villages, posts and enterprises: raised at any station, heard at the others.
 
-Try it:            hive demo
-A county by hand:  hive init, hive serve, then hive token there and hive join, hive serve at the next station`
+    hive demo                 five stations on this machine: try this first
+    hive init, hive serve     a county of your own and its first station
+    hive token                there, and with what it prints, at the next station:
+    hive join, hive serve
+
+Every command explains itself: hive COMMAND --help.`
 
 // commands are all there are.
 type commands struct {
@@ -49,7 +53,7 @@ func main() {
 // run does what args say.
 func run(ctx context.Context, args []string, to console) error {
 	helped := false
-	k, err := kong.New(&commands{}, kong.Name("hive"), kong.Description(about), kong.UsageOnError(),
+	k, err := kong.New(&commands{}, kong.Name("hive"), kong.Description(about),
 		kong.Writers(to.out, to.err), kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(to))

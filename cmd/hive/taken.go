@@ -62,7 +62,7 @@ func (l *dirLock) release() error { return l.f.Close() }
 // probe says of every port of cfg that is taken by whom it is taken.
 func probe(cfg node.Config) error {
 	var errs []error
-	try := func(key, network, addr string) {
+	try := func(key, network, addr string) bool {
 		var c io.Closer
 		var err error
 		if network == "udp" {
@@ -73,15 +73,18 @@ func probe(cfg node.Config) error {
 		switch {
 		case err == nil:
 			c.Close()
+			return true
 		case errors.Is(err, syscall.EADDRINUSE):
-			errs = append(errs, fmt.Errorf("%s port %s/%s is taken by %s", key, addr, network, holder(addr)))
+			errs = append(errs, fmt.Errorf("%s port %s (%s) is taken by %s", key, addr, network, holder(addr)))
 		default:
 			errs = append(errs, fmt.Errorf("%s: %w", key, err))
 		}
+		return false
 	}
 	try("http", "tcp", cfg.HTTP)
-	try("mesh", "tcp", cfg.Mesh)
-	try("mesh", "udp", cfg.Mesh)
+	if try("mesh", "tcp", cfg.Mesh) {
+		try("mesh", "udp", cfg.Mesh)
+	}
 	return errors.Join(errs...)
 }
 
@@ -93,7 +96,7 @@ func holder(addr string) string {
 	if err := get(ctx, "http://"+addr+"/v1/mesh", &m); err == nil && m.Station != "" {
 		return fmt.Sprintf("HiveMesh station %s (process %d)", m.Station, m.PID)
 	}
-	return "another program"
+	return "another program, or is another station's mesh port"
 }
 
 // get reads one JSON document; a problem document becomes the error.
