@@ -71,7 +71,7 @@ type Cell struct {
 	fold  *fold
 	layer *layer
 	trans *raft.NetworkTransport
-	raft  *raft.Raft
+	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
 	poke  chan struct{}
 
 	ctx    context.Context
@@ -106,20 +106,25 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	if c.fold, err = newFold(cfg.Cell, c.store); err != nil {
 		c.fold.Stop(err) // the station lives on and says so
 	}
-	if c.logs, err = openLogStore(filepath.Join(cfg.Dir, "raft.db"), c.die); err != nil {
-		return nil, err
-	}
+	c.layer = newLayer(cfg)
 	if err := c.openRaft(); err != nil {
-		return nil, err
+		c.die(fmt.Errorf("raft does not start: %w", err))
 	}
 	h.add(c)
-	c.wg.Go((&duty{c: c, seen: map[alerts.Hash]time.Time{}}).run)
-	c.wg.Go((&voters{c: c, since: map[alerts.StationID]time.Time{}}).run)
+	if c.raft != nil {
+		c.wg.Go((&duty{c: c, seen: map[alerts.Hash]time.Time{}}).run)
+		c.wg.Go((&voters{c: c, since: map[alerts.StationID]time.Time{}}).run)
+	}
 	c.wg.Go((&source{c: c, rest: map[alerts.StationID]rest{}}).run)
 	return c, nil
 }
 
-func (c *Cell) openRaft() error {
+// openRaft fails on a damaged log, which must not keep a station from its alarms: a voter that lost its
+// log may not vote again, but it can follow.
+func (c *Cell) openRaft() (err error) {
+	if c.logs, err = openLogStore(filepath.Join(c.cfg.Dir, "raft.db"), c.die); err != nil {
+		return err
+	}
 	log := bridge(c.log)
 	conf := c.cfg.Links.raft(raft.ServerID(c.cfg.Self))
 	conf.Logger = log
@@ -127,21 +132,17 @@ func (c *Cell) openRaft() error {
 	if err != nil {
 		return err
 	}
-	c.layer = newLayer(c.cfg)
 	c.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: c.layer, MaxPool: poolSize, Timeout: c.cfg.Links.patience(), Logger: log, MsgpackUseNewTimeFormat: true,
 	})
-	err = c.found(conf, snaps)
-	if err == nil {
-		err = guarded(func() (err error) { // it panics at a log that it cannot read
-			c.raft, err = raft.NewRaft(conf, &fsm{fold: c.fold, at: Head{Epoch: firstEpoch}}, c.logs, c.logs, snaps, c.trans)
-			return err
-		})
-		c.logs.parks.Store(true) // from now on a goroutine of raft's own asks
+	if err := c.found(conf, snaps); err != nil {
+		return err
 	}
-	if err != nil {
-		c.closeTransport()
-	}
+	err = guarded(func() (err error) { // it panics at a log that it cannot read
+		c.raft, err = raft.NewRaft(conf, &fsm{fold: c.fold, at: Head{Epoch: firstEpoch}}, c.logs, c.logs, snaps, c.trans)
+		return err
+	})
+	c.logs.parks.Store(true) // from now on a goroutine of raft's own asks
 	return err
 }
 
@@ -174,8 +175,10 @@ func (c *Cell) die(err error) {
 }
 
 func (c *Cell) closeTransport() {
-	c.trans.Close()
-	c.trans.CloseStreams()
+	if c.trans != nil {
+		c.trans.Close()
+		c.trans.CloseStreams()
+	}
 	c.layer.Close()
 }
 
@@ -201,10 +204,13 @@ func (c *Cell) Close() error {
 	c.mu.Unlock()
 	c.host.remove(c)
 	c.cancel()
-	end := c.raft.Shutdown()
-	c.logs.Release()
-	c.closeTransport() // raft waits for what it has on its way, over links that may be cut
-	err := end.Error()
+	var err error
+	if c.raft != nil {
+		end := c.raft.Shutdown()
+		c.logs.Release()
+		c.closeTransport() // raft waits for what it has on its way, over links that may be cut
+		err = end.Error()
+	}
 	c.wg.Wait()
 	return errors.Join(err, c.closeStores())
 }
@@ -279,7 +285,9 @@ func (c *Cell) mayVote(s alerts.StationID) bool {
 	return slices.Contains(c.cfg.Founders, s) || ok && who.Cell == c.cfg.Cell
 }
 
-func (c *Cell) leads() bool { return c.raft.State() == raft.Leader && c.Err() == nil }
+func (c *Cell) leads() bool {
+	return c.raft != nil && c.raft.State() == raft.Leader && c.Err() == nil
+}
 
 // raftLeader is who leads as raft here knows; empty where it does not know, or no longer takes part.
 func (c *Cell) raftLeader() alerts.StationID {
@@ -297,6 +305,9 @@ func (c *Cell) leader() alerts.StationID {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.told.Leader == c.cfg.Self {
+		return "" // said by one who still believes what this station said before it stood down
+	}
 	return c.told.Leader
 }
 
@@ -313,6 +324,9 @@ func (c *Cell) voters() []alerts.StationID {
 }
 
 func (c *Cell) raftVoters() (out []alerts.StationID) {
+	if c.raft == nil {
+		return nil
+	}
 	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
 		if s.Suffrage == raft.Voter {
 			out = append(out, alerts.StationID(s.ID))
@@ -342,8 +356,11 @@ func (c *Cell) Err() error {
 func (c *Cell) Status() Status {
 	head := c.fold.Head()
 	s := Status{
-		Role: Follower, Leader: c.leader(), Voters: c.voters(), Term: c.raft.CurrentTerm(),
+		Role: Follower, Leader: c.leader(), Voters: c.voters(),
 		Epoch: head.Epoch, Index: head.Index, Chain: head.Chain, Err: c.Err(),
+	}
+	if c.raft != nil {
+		s.Term = c.raft.CurrentTerm()
 	}
 	switch {
 	case c.leads():

@@ -40,7 +40,7 @@ func rules() *alerts.Rules {
 
 // county is a cell's stations in one process: real raft, disks and TLS over a network that can be cut.
 type county struct {
-	t        *testing.T
+	t        testing.TB
 	net      *memnet.Network
 	dir      string
 	ids      map[alerts.StationID]*trust.Identity
@@ -62,7 +62,7 @@ type box struct {
 	heard   []alerts.Entry
 }
 
-func newCounty(t *testing.T, founders []alerts.StationID, others ...alerts.StationID) *county {
+func newCounty(t testing.TB, founders []alerts.StationID, others ...alerts.StationID) *county {
 	t.Helper()
 	a, err := trust.NewAuthority("yongqing", t.TempDir())
 	if err != nil {
@@ -159,12 +159,14 @@ func (c *county) stop(s alerts.StationID) {
 	b.port.Close()
 }
 
-func (c *county) end() {
+func (c *county) stopAll() {
 	for _, s := range slices.Sorted(maps.Keys(c.up)) {
 		c.stop(s)
 	}
-	synctest.Wait()
 }
+
+// end stops everybody and sees every goroutine of the bubble end.
+func (c *county) end() { c.stopAll(); synctest.Wait() }
 
 // sign makes an event without handing it to anybody.
 func (c *county) sign(by alerts.StationID, e alerts.Event) alerts.Event {
@@ -179,14 +181,20 @@ func (c *county) sign(by alerts.StationID, e alerts.Event) alerts.Event {
 
 func (c *county) raise(by alerts.StationID) alerts.Event {
 	c.t.Helper()
-	e := c.sign(by, alerts.Event{
-		Incident: alerts.IncidentID(fmt.Sprintf("00000000-0000-5000-8000-%012d", len(c.made))), Kind: alerts.KindRaised,
-		Body: &alerts.Raised{Category: "missing", Grade: alerts.Grade1, Source: alerts.FromKiosk, Ring: 1000, Wanted: 3,
-			Place: alerts.Place{Words: "村口"}, Card: alerts.Card{What: "老人走失"}},
-	})
+	e := c.unheard(by, len(c.made))
 	c.made = append(c.made, e)
 	c.flash(by, e)
 	return e
+}
+
+// unheard is a raising event that nobody has been told of.
+func (c *county) unheard(by alerts.StationID, n int) alerts.Event {
+	c.t.Helper()
+	return c.sign(by, alerts.Event{
+		Incident: alerts.IncidentID(fmt.Sprintf("00000000-0000-5000-8000-%012d", n)), Kind: alerts.KindRaised,
+		Body: &alerts.Raised{Category: "missing", Grade: alerts.Grade1, Source: alerts.FromKiosk, Ring: 1000, Wanted: 3,
+			Place: alerts.Place{Words: "村口"}, Card: alerts.Card{What: "老人走失"}},
+	})
 }
 
 // flash hands an event to everybody who is in reach of its maker.

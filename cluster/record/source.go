@@ -81,12 +81,14 @@ func (s *source) fine(from alerts.StationID, f frame) error {
 	// Nobody is further on than the leader, whatever they say: an index that nobody can show, of a disk that
 	// is gone or a liar, must not drive everybody from source to source.
 	leads := f.Leader == from
-	if leads || len(ahead) == 0 || at != s.at {
+	// One that knows of no leader may be following us: two such would wait for each other for ever.
+	behind := len(ahead) > 0 || f.Leader == ""
+	if leads || !behind || at != s.at {
 		s.stale, s.at = time.Time{}, at
 		delete(s.rest, from)
 	}
 	switch {
-	case leads || len(ahead) == 0:
+	case leads || !behind:
 	case s.stale.IsZero():
 		s.stale = time.Now()
 	case time.Since(s.stale) >= staleFor:

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/wire"
@@ -90,7 +90,7 @@ func TestFailingStoreParksItsCaller(t *testing.T) {
 		s.SetUint64([]byte("CurrentTerm"), 4)
 		returned = true
 	}()
-	if err := <-said; !errors.Is(err, bolt.ErrDatabaseNotOpen) {
+	if err := <-said; !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
 		t.Errorf("said %v", err)
 	}
 	select {

@@ -1,0 +1,100 @@
+package record
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"hivemesh/alerts"
+)
+
+// The figures to compare with: what the disk alone can do. One raft commit is two transactions one after the
+// other, the leader's and a follower's; a record adds the fold's own.
+
+func BenchmarkFdatasync(b *testing.B) {
+	f, err := os.Create(filepath.Join(b.TempDir(), "raw"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	for b.Loop() {
+		if _, err := f.WriteAt(page, 0); err != nil {
+			b.Fatal(err)
+		}
+		if err := fdatasync(f); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkBboltPut(b *testing.B) {
+	db, err := openDB(filepath.Join(b.TempDir(), "raw.db"), bucketLogs)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	value, i := make([]byte, 600), uint64(0)
+	for b.Loop() {
+		i++
+		if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketLogs).Put(key(i), value) }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRaftCommit is a bare commit among the same three voters: a batch that everyone passes over.
+func BenchmarkRaftCommit(b *testing.B) {
+	c, l := settled(b)
+	data, err := batch{Version: batchVersion, Base: 1 << 40, Entries: [][]byte{make([]byte, 600)}}.encode()
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if err := l.cell.raft.Apply(data, 0).Error(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	c.stopAll()
+}
+
+// BenchmarkRecordOneByOne waits for each event to be recorded at the leader before it raises the next.
+func BenchmarkRecordOneByOne(b *testing.B) { benchmarkRecord(b, 1) }
+
+// BenchmarkRecord64InFlight keeps 64 events on their way.
+func BenchmarkRecord64InFlight(b *testing.B) { benchmarkRecord(b, 64) }
+
+func settled(b *testing.B) (*county, *box) {
+	c := newCounty(b, three)
+	l := c.up[c.leader()]
+	c.raise(l.id)
+	c.eventually(10*time.Second, "the first one is recorded everywhere", c.allRecorded(three...))
+	return c, l
+}
+
+func benchmarkRecord(b *testing.B, inFlight int) {
+	c, l := settled(b)
+	places := make(chan struct{}, inFlight)
+	l.cell.Watch(func(alerts.Change) { <-places })
+	list := make([]alerts.Event, b.N)
+	for i := range list {
+		list[i] = c.unheard(l.id, i+1)
+	}
+	var done sync.WaitGroup
+	b.ResetTimer()
+	for _, e := range list {
+		places <- struct{}{}
+		done.Go(func() { l.put(e) })
+	}
+	for range inFlight {
+		places <- struct{}{}
+	}
+	b.StopTimer()
+	done.Wait()
+	c.stopAll()
+}
