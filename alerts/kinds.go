@@ -47,8 +47,6 @@ type kindRow struct {
 	alarm bool  // belongs to the alarm lane: every station of the county holds it
 }
 
-func (r kindRow) fact() bool { return r.field == "" }
-
 // rowOf is the table of kinds. Adding a kind is adding a row here, a body in body.go, a move in the
 // table of moves, and its effect in fold.go.
 func rowOf(k Kind) (kindRow, bool) {

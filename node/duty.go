@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// dutyEvery is how often a station looks for what is due.
+	// dutyEvery is how often a station looks for what is due, and shares positions (DESIGN §5: at 1 Hz).
 	dutyEvery = time.Second
 	// raiserWaits is how much later than the leader the raising station decides a wave (DESIGN §2, rule 6),
 	// and rankWaits how much later each further station: long enough that the one before has been heard.

@@ -13,8 +13,6 @@ import (
 
 const (
 	positionsTopic = "positions"
-	// sharePositionsEvery is how often positions go to stations where a dispatcher is looking.
-	sharePositionsEvery = time.Second
 	// forgetPositionAfter is when a position that nobody renewed is dropped; screens grey it long before.
 	forgetPositionAfter = 10 * time.Minute
 	// positionsPerCast keeps one batch of positions within a frame.

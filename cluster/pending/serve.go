@@ -181,11 +181,3 @@ func splitIDs(b []byte) []alerts.Hash {
 	}
 	return out
 }
-
-func joinIDs(ids []alerts.Hash) []byte {
-	var b []byte
-	for _, id := range ids {
-		b = append(b, id[:]...)
-	}
-	return b
-}
