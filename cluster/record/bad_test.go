@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
 
 	"hivemesh/alerts"
@@ -56,8 +57,45 @@ func TestADamagedRecordStandsStillAndTheStationOpens(t *testing.T) {
 		}
 		c.raise("xinzhuang")
 		c.eventually(20*time.Second, "recorded by the others", c.allRecorded(others("post")...))
+		// its vote still counts: raft's own log is whole
+		c.stop("caojiawu")
+		c.raise("xinzhuang")
+		c.eventually(20*time.Second, "recorded by one and the damaged one's vote", c.allRecorded("xinzhuang"))
 		c.end()
 	})
+}
+
+// reader asks as raft does for logs that are committed; there an error makes it panic.
+type reader struct{ s *logStore }
+
+func (r reader) processLogs() error { return r.s.GetLog(1, &raft.Log{}) }
+
+func TestACommittedLogThatCannotBeReadParksRaft(t *testing.T) {
+	said, ended := make(chan error, 1), make(chan struct{})
+	s, err := openLogStore(filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketLogs).Put(key(1), []byte{1}) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := (reader{s}).processLogs(); err == nil {
+		t.Error("a damaged log was read")
+	}
+	s.parks.Store(true)
+	if err := s.GetLog(1, &raft.Log{}); err == nil {
+		t.Error("who can take an error gets none")
+	}
+	go func() {
+		defer close(ended)
+		(reader{s}).processLogs()
+		t.Error("the failure came back to raft")
+	}()
+	if err := <-said; err == nil {
+		t.Error("nobody is told why")
+	}
+	s.Close()
+	<-ended
 }
 
 // A voter whose raft log is damaged may not vote, but it follows.
