@@ -165,6 +165,13 @@ func (p *problems) receipts(b *Receipts) {
 	}
 }
 
+// roles names those that do not exist: misspelt, a role would quietly never be woken or allowed anything.
+func (p *problems) roles(list []Role, where string, row any) {
+	for _, r := range list {
+		p.bad(!r.Valid(), where+": there is no role %q", row, r)
+	}
+}
+
 // Check refuses tables that a station cannot work by; each mistake is named with its row.
 func (r *Rules) Check() error {
 	var p problems
@@ -180,10 +187,15 @@ func (r *Rules) Check() error {
 			p.bad(k > 0 && ring <= c.Rings[k-1], "categories.%s.rings: each must be wider than the one before", id)
 		}
 		p.card(c.Card)
+		p.roles(c.Wakes, "categories.%s.wakes", id)
 	}
-	for k := range r.Moves {
+	for k, m := range r.Moves {
 		_, known := rowOf(k)
 		p.bad(!known, "moves.%s: no such kind of event", k)
+		p.roles(m.By, "moves.%s.by", k)
+		for _, at := range m.At {
+			p.bad(!at.Valid(), "moves.%s.at: there is no kind %q of station", k, at)
+		}
 	}
 	_, raise := r.Moves[KindRaised]
 	p.bad(!raise, "moves.raised: missing, so nobody could raise an alert")

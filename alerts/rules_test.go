@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -467,11 +468,16 @@ func TestRulesCheckNamesTheRow(t *testing.T) {
 	r := testRules()
 	c := r.Categories["abduction"]
 	c.Rings = []float64{3000, 1000}
+	c.Wakes = append(slices.Clone(c.Wakes), "voluntear")
 	r.Categories["abduction"] = c
 	r.Moves["teleported"] = Move{}
+	r.Moves[KindNote] = Move{By: []Role{"boss"}, At: []StationKind{"castle"}}
 	err := r.Check()
-	if err == nil || !strings.Contains(err.Error(), "categories.abduction.rings") || !strings.Contains(err.Error(), "moves.teleported") {
-		t.Fatalf("%v", err)
+	for _, row := range []string{"categories.abduction.rings", `categories.abduction.wakes: there is no role "voluntear"`, "moves.teleported",
+		`moves.note.by: there is no role "boss"`, `moves.note.at: there is no kind "castle"`} {
+		if err == nil || !strings.Contains(err.Error(), row) {
+			t.Errorf("does not name %s: %v", row, err)
+		}
 	}
 }
 

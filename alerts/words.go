@@ -40,6 +40,17 @@ const (
 	KioskRole       Role = "kiosk" // a station's own screen: raises for whoever stands there, sees clue cards
 )
 
+// Valid reports whether r is one of them.
+func (r Role) Valid() bool {
+	switch r {
+	case Reporter, Informant, GridWorker, GridLeader, Volunteer, Guard, EnterpriseMgr, VillageCadre, Mediator,
+		AuxiliaryPolice, Officer, Dispatcher, TownshipCentre, CountyCentre, DepartmentDesk, FollowUpCaller, Auditor,
+		Admin, KioskRole:
+		return true
+	}
+	return false
+}
+
 // StationKind is what sort of place a station stands in.
 type StationKind string
 
@@ -56,6 +67,15 @@ const (
 	CountyOffice   StationKind = "county_centre"
 	Mobile         StationKind = "mobile"
 )
+
+// Valid reports whether k is one of them.
+func (k StationKind) Valid() bool {
+	switch k {
+	case Village, Enterprise, School, Hospital, Checkpoint, Market, PolicePost, TownshipOffice, CountyOffice, Mobile:
+		return true
+	}
+	return false
+}
 
 // Trusted reports whether stations of kind k may sign decisions: a stolen village box cannot make an
 // officer cancel a search.

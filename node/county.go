@@ -88,6 +88,9 @@ func (c *County) check() error {
 		if err := s.Place.Check(); err != nil {
 			bad("station %s: %w", s.ID, err)
 		}
+		if !s.Kind.Valid() {
+			bad("station %s: there is no kind %q of station", s.ID, s.Kind)
+		}
 		if !slices.Contains(c.Cells, s.Cell) {
 			bad("station %s: cell %q is not one of the county's", s.ID, s.Cell)
 		}
@@ -105,6 +108,14 @@ func (c *County) check() error {
 		once("person", string(p.ID))
 		if len(p.Roles) == 0 {
 			bad("person %s: no roles", p.ID)
+		}
+		for _, r := range p.Roles {
+			if !r.Valid() {
+				bad("person %s: there is no role %q", p.ID, r)
+			}
+		}
+		if _, ok := c.Station(p.Home); !ok {
+			bad("person %s: home %q is not one of the stations", p.ID, p.Home)
 		}
 	}
 	return errors.Join(errs...)
