@@ -18,7 +18,7 @@ import (
 
 // mesh is some stations of one county that keep streams to each other.
 type mesh struct {
-	t   *testing.T
+	t   testing.TB
 	net *memnet.Network
 	a   *trust.Authority
 	on  map[alerts.StationID]*station
@@ -142,7 +142,7 @@ func (m *mesh) close() {
 	}
 }
 
-func (s *station) close(t *testing.T) {
+func (s *station) close(t testing.TB) {
 	t.Helper()
 	for _, c := range []interface{ Close() error }{s.sync, s.links, s.port, s.set} {
 		if err := c.Close(); err != nil {

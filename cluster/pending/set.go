@@ -112,7 +112,7 @@ func (s *Set) Remove(c alerts.CellID, ids []alerts.Hash) {
 	}
 }
 
-// List is a cell's events in the order in which they came.
+// List is a cell's events in the order in which they came; those from before a restart first, by name.
 func (s *Set) List(c alerts.CellID) []alerts.Event {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
