@@ -184,9 +184,6 @@ func freePorts(t *testing.T) int {
 // TestTheFoundingCase plays the shipped scenario against the demo county, real in every part, twice: what
 // the first matter left behind does not stand in the way of the second, and survives a restart.
 func TestTheFoundingCase(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs five real stations")
-	}
 	port, dir := freePorts(t), t.TempDir()
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
 	for round := range 2 {
@@ -222,9 +219,6 @@ func TestTheFoundingCase(t *testing.T) {
 
 // TestAFailedExpectationFailsTheReplay: whoever reads the exit code must be able to trust it.
 func TestAFailedExpectationFailsTheReplay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs five real stations")
-	}
 	port := freePorts(t)
 	url := fmt.Sprintf("http://127.0.0.1:%d", port)
 	ctx, stop := context.WithCancel(t.Context())

@@ -183,9 +183,6 @@ func (s *separate) listen(at, person string) (sounded func() map[string][]time.T
 // The leader's process is killed with -9 while an alert is raised every 100 ms at another station: first
 // sight at a third never pauses, and every acknowledged alert is on the record exactly once afterwards.
 func TestKillingTheLeaderWhileAlertsFlow(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs five processes")
-	}
 	s := startSeparate(t)
 	sounded := s.listen("zhangyong", "vol-xu")
 	kiosk := s.signIn("caojiawu-works", map[string]any{"kiosk": true})
