@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"fmt"
-	"reflect"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,7 +39,7 @@ func (n *Node) Raise(ctx context.Context, by alerts.Subject, clientID string, r 
 
 // again answers a raise whose incident is there: the same alert once more, or another under its id.
 func (n *Node) again(i *alerts.Incident, r alerts.Raised) (web.Taken, error) {
-	if !reflect.DeepEqual(i.Raised, r) {
+	if !r.Same(i.Raised) {
 		return web.Taken{}, &web.Refusal{
 			Incident: i.ID, Event: i.First, Code: alerts.Conflict,
 			Lost:   &alerts.Ref{Event: i.First, By: i.RaisedBy, At: i.RaisedAt, Kind: alerts.KindRaised},

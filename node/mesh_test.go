@@ -260,6 +260,12 @@ func (m *mesh) raise(at string, alert map[string]any) (incident, event string, a
 	return out["incident"].(string), out["event"].(string), out
 }
 
+// known waits until a station shows the incident.
+func (m *mesh) known(at, id string) {
+	m.t.Helper()
+	m.eventually(5*time.Second, at+" knows "+id, func() bool { _, ok := m.nodes[at].Incident(incidentID(id)); return ok })
+}
+
 // do does one deed as a person; it returns the status and the answer.
 func (m *mesh) do(at, person, incident string, deed map[string]any) (int, map[string]any) {
 	m.t.Helper()

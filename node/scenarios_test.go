@@ -117,9 +117,11 @@ func TestAnAlarmAfterItsOwnEndDoesNotSound(t *testing.T) {
 		m.net.Isolate(zhangyong)
 		behind := m.screen("vol-xu", zhangyong, nil)
 		id, _, _ := m.raise(xinzhuang, scene("abduction", "xinzhuang", "over"))
+		m.known(post, id)
 		if status, out := m.do(post, "disp-li", id, map[string]any{"kind": "stood_down", "reason": "已找到"}); status != http.StatusAccepted {
 			t.Fatalf("stand down: %d %v", status, out)
 		}
+		time.Sleep(10 * time.Second)
 		m.net.Heal()
 		m.eventually(time.Minute, "one record everywhere", m.agreed)
 		time.Sleep(10 * time.Second)
@@ -134,6 +136,7 @@ func TestStandDownReachesWhoWasAlerted(t *testing.T) {
 		id, _, _ := m.raise(xinzhuang, scene("abduction", "xinzhuang", "down"))
 		phone.hears(id, time.Second)
 		away.hears(id, time.Second)
+		m.known(post, id)
 		away.leave()
 		m.do(post, "disp-li", id, map[string]any{"kind": "resolved", "code": "found"})
 		m.eventually(2*time.Second, "stood down", func() bool { phone.mu.Lock(); defer phone.mu.Unlock(); return phone.ended[id] == 1 })

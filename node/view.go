@@ -16,6 +16,14 @@ type sources interface {
 	pending(cell alerts.CellID, in alerts.IncidentID) []alerts.Event
 }
 
+const (
+	// lateAfter is from what age on an incident that is new here counts as news from before a cut; holdLate is
+	// how long it is held back, so that its end, which may be right behind it, comes with it. The age is by
+	// the maker's clock, which may be wrong: then an alarm is holdLate later, and nothing worse.
+	lateAfter = 2 * time.Second
+	holdLate  = 50 * time.Millisecond
+)
+
 // view holds what this station shows: for each incident the fold of the record and, on top, what is pending.
 type view struct {
 	rules    *alerts.Rules
@@ -28,6 +36,9 @@ type view struct {
 	cursors   map[alerts.CellID]web.Cursor
 	watchers  map[int]func(web.Change)
 	next      int
+
+	live bool                  // run has begun: what was known before is there, and news may be late
+	held map[touched]time.Time // until when news from before a cut is held back; run's own
 
 	dirtyMu sync.Mutex
 	dirty   []touched // incidents to make anew, in the order they were touched
@@ -49,6 +60,7 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 		incidents: map[alerts.IncidentID]*alerts.Incident{},
 		cursors:   map[alerts.CellID]web.Cursor{},
 		watchers:  map[int]func(web.Change){},
+		held:      map[touched]time.Time{},
 		queued:    map[touched]bool{},
 		wake:      make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -57,6 +69,9 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 // run makes touched incidents anew until close.
 func (v *view) run() {
 	defer close(v.done)
+	v.mu.Lock()
+	v.live = true
+	v.mu.Unlock()
 	for {
 		select {
 		case <-v.stop:
@@ -132,14 +147,36 @@ func (v *view) look(t touched) (web.Change, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.cursors[t.cell] = at
-	if i == nil {
-		return web.Change{}, false // pending events whose raising event has not come yet
+	if i == nil || v.hold(t, i) {
+		return web.Change{}, false // pending events whose raising event has not come yet, or late news
 	}
 	if _, known := v.incidents[t.in]; !known {
 		v.order = append(v.order, t.in)
 	}
 	v.incidents[t.in] = i
 	return web.Change{Incident: i, Cursor: at}, true
+}
+
+// hold reports whether an incident that is new here is not to be shown yet; it is looked at again in time.
+func (v *view) hold(t touched, i *alerts.Incident) bool {
+	if _, known := v.incidents[t.in]; known || !v.live {
+		return false
+	}
+	now := time.Now()
+	until, held := v.held[t]
+	if !held && now.Sub(i.RaisedAt) < lateAfter {
+		return false
+	}
+	if !held {
+		v.held[t] = now.Add(holdLate)
+		time.AfterFunc(holdLate, func() { v.touch(t.cell, t.in) })
+		return true
+	}
+	if now.Before(until) {
+		return true
+	}
+	delete(v.held, t)
+	return false
 }
 
 func (v *view) publish(c web.Change) {

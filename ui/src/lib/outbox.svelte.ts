@@ -45,6 +45,8 @@ export class Outbox {
   items = $state<Item[]>([]);
   #db: Promise<IDBPDatabase | undefined>;
   #running = false;
+  /** How events are kept, by frames that came while a request was under way. */
+  #early = new Map<string, Kept>();
   #again = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -116,11 +118,14 @@ export class Outbox {
       } while (this.#again);
     } finally {
       this.#running = false;
+      this.#early.clear();
     }
   }
 
   /** A frame said how an event is kept now. */
   kept(event: string, kept: Kept): void {
+    // The socket may outrun the answer to the request that made the event.
+    if (this.#running) this.#early.set(event, kept);
     for (const i of this.items) {
       if (i.event !== event) continue;
       i.kept = kept;
@@ -148,11 +153,11 @@ export class Outbox {
       const taken = await this.poster.post<Taken>(item.path, item.body);
       item.incident = taken.incident;
       item.event = taken.event;
-      item.kept = taken.kept;
+      item.kept = this.#early.get(taken.event) ?? taken.kept;
       item.sent = taken.sent;
       item.state = 'taken';
       // A station that could keep it nowhere is no reason to forget it here: it stays on this disk.
-      if (taken.kept.here || taken.kept.near > 0 || taken.kept.recorded) await this.#erase(item.id);
+      if (item.kept.here || item.kept.near > 0 || item.kept.recorded) await this.#erase(item.id);
       return true;
     } catch (e) {
       if (!(e instanceof Problem) || !final(e.status)) return false;

@@ -111,6 +111,16 @@ describe('outbox', () => {
     expect(item.state).toBe('saved');
   });
 
+  it('believes a frame that outruns the answer to its request', async () => {
+    const box = outbox(async () => {
+      box.kept('e1', { here: true, near: 4, recorded: true, index: 7 });
+      return taken({ kept: { here: true, near: 0, recorded: false } });
+    });
+    const item = await box.put('c1', '/v1/alerts', raise);
+    await vi.waitFor(() => expect(item.state).toBe('taken'));
+    expect(item.kept).toEqual({ here: true, near: 4, recorded: true, index: 7 });
+  });
+
   it('learns by frames how an event is kept, and that it lost', async () => {
     const box = outbox(async () => taken({ kept: { here: false, near: 0, recorded: false } }));
     const item = await box.put('c1', '/v1/alerts', raise);
