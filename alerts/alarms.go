@@ -26,7 +26,7 @@ func (r *Rules) AlarmsFor(i *Incident, who Listener, h Heard) []Alarm {
 // waveFor is the wave that a device which heard waves up to heard has to sound for, or nil: the latest
 // "search continues" that reaches it, else, if it heard none at all, the first wave that does.
 func (r *Rules) waveFor(i *Incident, who Listener, heard int) *Wave {
-	if !i.AlarmOpen() || i.Raised.Silent && who.Station == i.Station && holds(who.Roles, []Role{KioskRole}) {
+	if !i.AlarmOpen() || i.mutedFor(who) {
 		return nil
 	}
 	answered := i.answeredAt(who.Person)
@@ -47,6 +47,11 @@ func (r *Rules) waveFor(i *Incident, who Listener, heard int) *Wave {
 	return nil
 }
 
+// mutedFor: an alert raised under coercion makes no sound or light where and to whom that happens.
+func (i *Incident) mutedFor(who Listener) bool {
+	return i.Raised.Silent && (who.Person == i.RaisedBy || who.Station == i.Station && holds(who.Roles, kioskRoles))
+}
+
 // answeredAt is the event by which the person answered, or zero.
 func (i *Incident) answeredAt(p PersonID) Hash { return i.Answers[p].Event }
 
@@ -56,8 +61,7 @@ func (r *Rules) reaches(i *Incident, w *Wave, who Listener) bool {
 	if holds(who.Roles, dispatchRoles) {
 		return true
 	}
-	c := r.Categories[i.Raised.Category]
-	if !holds(who.Roles, c.Wakes) && (!w.Wide || c.Sealed || holds(who.Roles, []Role{Reporter})) {
+	if !r.Categories[i.Raised.Category].calls(who.Roles, w.Wide) {
 		return false
 	}
 	if w.Ring >= CountyRing {

@@ -18,7 +18,10 @@ func (d *Denied) Error() string { return d.Reason }
 var (
 	dispatchRoles = []Role{Dispatcher, TownshipCentre, CountyCentre}
 	policeRoles   = []Role{AuxiliaryPolice, Officer}
-	fullRoles     = []Role{Dispatcher, TownshipCentre, CountyCentre, AuxiliaryPolice, Officer, Auditor, Admin}
+	kioskRoles    = []Role{KioskRole}
+	// publicRoles are those that a dispatcher's wide wave calls beside the category's own.
+	publicRoles = []Role{Informant, GridWorker, GridLeader, Volunteer, Guard, EnterpriseMgr, VillageCadre, Mediator, KioskRole}
+	fullRoles   = []Role{Dispatcher, TownshipCentre, CountyCentre, AuxiliaryPolice, Officer, Auditor, Admin}
 )
 
 func holds(roles []Role, any []Role) bool {
@@ -89,10 +92,10 @@ const (
 // ClassOf names what who may know of i: two people of one class see the same, so a frame is made once a
 // class. Empty: not even that it is.
 func (r *Rules) ClassOf(who Subject, i *Incident) string {
-	switch own := i.own(who.Person); {
+	switch {
 	case holds(who.Roles, fullRoles):
 		return ClassFull
-	case own:
+	case r.own(who.Person, i):
 		return classCard + ":" + string(who.Person)
 	case len(i.Waves) == 0, !r.wakes(i, who.Roles):
 		return classHidden
@@ -100,18 +103,26 @@ func (r *Rules) ClassOf(who Subject, i *Incident) string {
 	return classCard
 }
 
-// own reports whether the person has a part in the matter: raised it, answered, or was sent.
-func (i *Incident) own(p PersonID) bool {
+// own reports whether the person has a part in the matter: raised it, was sent, or answered. An answer opens
+// no sealed matter, since any station may sign one.
+func (r *Rules) own(p PersonID, i *Incident) bool {
 	_, answered := i.Answers[p]
-	return p != "" && (i.RaisedBy == p || answered ||
+	return p != "" && (i.RaisedBy == p || answered && !r.Categories[i.Raised.Category].Sealed ||
 		slices.ContainsFunc(i.Assigned, func(a Assignment) bool { return a.Person == p }))
 }
 
 // wakes reports whether any of roles may be called to i: by its category, or by a dispatcher's wide wave.
 func (r *Rules) wakes(i *Incident, roles []Role) bool {
-	c := r.Categories[i.Raised.Category]
-	if holds(roles, c.Wakes) {
-		return true
-	}
-	return !c.Sealed && slices.ContainsFunc(i.Waves, func(w Wave) bool { return w.Wide }) && !holds(roles, []Role{Reporter})
+	return r.Categories[i.Raised.Category].calls(roles, i.wide())
+}
+
+// calls reports whether a wave of the category calls any of roles; a wide one calls the public side too,
+// except to what is sealed.
+func (c Category) calls(roles []Role, wide bool) bool {
+	return holds(roles, c.Wakes) || wide && !c.Sealed && holds(roles, publicRoles)
+}
+
+// wide reports whether a dispatcher has lifted the police-only rule.
+func (i *Incident) wide() bool {
+	return slices.ContainsFunc(i.Waves, func(w Wave) bool { return w.Wide })
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"regexp"
 	"slices"
+	"time"
 	"unicode/utf8"
 )
 
@@ -22,6 +23,7 @@ const (
 	maxWanted  = 1000 // responders wanted
 	maxDevices = 1e6  // devices at one station
 	maxSealed  = 8 << 10
+	maxYear    = 9000 // JSON has no way to write years of five digits; a clock this far off is broken
 )
 
 var (
@@ -41,6 +43,17 @@ func (p *problems) bad(wrong bool, format string, a ...any) {
 func (p *problems) text(field, s string, most int) {
 	p.bad(!utf8.ValidString(s), "%s is not UTF-8", field)
 	p.bad(utf8.RuneCountInString(s) > most, "%s has %d characters, at most %d are taken", field, utf8.RuneCountInString(s), most)
+}
+
+func (p *problems) year(field string, t time.Time) {
+	p.bad(t.UTC().Year() < 1 || t.UTC().Year() > maxYear, "%s is in the year %d", field, t.UTC().Year())
+}
+
+func kindOf(b Body) Kind {
+	if b == nil {
+		return ""
+	}
+	return b.Kind()
 }
 
 func (p *problems) place(field string, at *Place) {
@@ -75,6 +88,8 @@ func (e Event) Check() error {
 	p.bad(!uuidText.MatchString(string(e.Incident)), "incident %.40q is not a UUID", e.Incident)
 	p.bad(e.Kind == "", "kind is empty")
 	p.bad(e.Body == nil, "body is missing")
+	p.bad(e.Body != nil && e.Body.Kind() != e.Kind, "kind is %.40q, the body that of %.40q", e.Kind, kindOf(e.Body))
+	p.year("at", e.At)
 	for field, s := range map[string]string{"station": string(e.Station), "cell": string(e.Cell), "actor": string(e.Actor), "kind": string(e.Kind), "client": e.Client} {
 		p.text(field, s, maxID)
 	}
@@ -118,6 +133,7 @@ func (p *problems) body(body Body) {
 	case *Clue:
 		p.place("place", &b.Place)
 		p.bad(b.SeenAt.IsZero(), "seen_at is missing")
+		p.year("seen_at", b.SeenAt)
 		p.text("words", b.Words, maxWords)
 		p.bad(!slices.Contains(headings, b.Heading), "heading %.10q is not one of n, ne, e, se, s, sw, w, nw", b.Heading)
 	case *CardUpdated:
@@ -163,41 +179,4 @@ func (p *problems) receipts(b *Receipts) {
 	for field, n := range map[string]int{"sent": b.Sent, "reached": b.Reached, "opened": b.Opened, "released": b.Released} {
 		p.bad(n < 0 || float64(n) > maxDevices, "%s %d is not within 0 to %d", field, n, int(maxDevices))
 	}
-}
-
-// roles names those that do not exist: misspelt, a role would quietly never be woken or allowed anything.
-func (p *problems) roles(list []Role, where string, row any) {
-	for _, r := range list {
-		p.bad(!r.Valid(), where+": there is no role %q", row, r)
-	}
-}
-
-// Check refuses tables that a station cannot work by; each mistake is named with its row.
-func (r *Rules) Check() error {
-	var p problems
-	p.bad(len(r.Categories) == 0, "categories: the table is empty")
-	for id, c := range r.Categories {
-		p.bad(c.Name.Zh == "" || c.Name.En == "", "categories.%s.name: give zh and en", id)
-		p.bad(!c.Grade.Valid(), "categories.%s.grade: %d is not 1 to 4", id, c.Grade)
-		p.bad(c.Wanted < 0 || c.Wanted > maxWanted, "categories.%s.wanted: %d is not within 0 to %d", id, c.Wanted, maxWanted)
-		p.bad(len(c.Rings) > 0 && len(c.Wakes) == 0, "categories.%s.wakes: an alarm that wakes nobody", id)
-		p.bad(len(c.Rings) > 0 && c.Card.What == "", "categories.%s.card.what: an alarm needs a clue card", id)
-		for k, ring := range c.Rings {
-			p.bad(!within(ring, 1, CountyRing), "categories.%s.rings: %v is not within 1 to %v metres", id, ring, float64(CountyRing))
-			p.bad(k > 0 && ring <= c.Rings[k-1], "categories.%s.rings: each must be wider than the one before", id)
-		}
-		p.card(c.Card)
-		p.roles(c.Wakes, "categories.%s.wakes", id)
-	}
-	for k, m := range r.Moves {
-		_, known := rowOf(k)
-		p.bad(!known, "moves.%s: no such kind of event", k)
-		p.roles(m.By, "moves.%s.by", k)
-		for _, at := range m.At {
-			p.bad(!at.Valid(), "moves.%s.at: there is no kind %q of station", k, at)
-		}
-	}
-	_, raise := r.Moves[KindRaised]
-	p.bad(!raise, "moves.raised: missing, so nobody could raise an alert")
-	return errors.Join(p...)
 }

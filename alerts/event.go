@@ -53,8 +53,8 @@ type PersonID string
 // sent to two stations is one incident.
 type IncidentID string
 
-// Event is one immutable fact or decision about an incident. ID, Raw and Step are not part of the signed
-// bytes: the codec fills ID and Raw.
+// Event is one immutable fact or decision about an incident. ID and Raw are not part of the signed
+// bytes: the codec fills them.
 type Event struct {
 	ID  Hash   `cbor:"-"`
 	Raw []byte `cbor:"-"` // the envelope as received: signatures and hashes cover these bytes

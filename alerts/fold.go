@@ -61,17 +61,24 @@ func nextHeads(heads []Hash, e Event) []Hash {
 			next = append(next, h)
 		}
 	}
-	return append(next, e.ID)
+	next = append(next, e.ID)
+	// A county's worth of stations may write side by side; the newest heads order what comes next well enough.
+	return next[max(0, len(next)-maxPrev):]
 }
 
 // silencedBy reports whether a refused line may have ended the alarm for somebody before it was refused.
 // One that its maker had no right to make is refused in every view at once and silences nobody.
 func (i *Incident) silencedBy(l Line) bool {
-	switch l.Event.Kind {
-	case KindResolved, KindCancelled, KindStoodDown:
-		return i.Ended == nil && l.Verdict.Code != Forbidden && l.Verdict.Code != Same
+	switch b := l.Event.Body.(type) {
+	case *Registered:
+		if !b.Void {
+			return false
+		}
+	case *Resolved, *Cancelled, *StoodDown:
+	default:
+		return false
 	}
-	return false
+	return i.AlarmOpen() && l.Verdict.Code != Forbidden && l.Verdict.Code != Same
 }
 
 // take lets an accepted line have its effect. This is the one place where a kind means something.
@@ -115,7 +122,9 @@ func (i *Incident) take(l Line, ref Ref) {
 	case *Assigned:
 		i.assign(l, *b)
 	case *CancelRequested:
-		i.CancelAsk = &ref
+		if !i.Status.Closed() {
+			i.CancelAsk = &ref
+		}
 	case *Resolved:
 		i.end(StatusResolved, ref)
 	case *Cancelled:

@@ -1,8 +1,7 @@
 package alerts
 
 import (
-	"bytes"
-	"encoding/json"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -41,6 +40,9 @@ func (r *Rules) judge(i *Incident, e Event, by Standing, s *State) Verdict {
 		if first := i.numbered(w.Number); first != nil {
 			return Verdict{Code: Stands, Lost: first}
 		}
+		if e.Actor == "" && !i.ownWave(w) {
+			return Verdict{Code: Forbidden}
+		}
 	}
 	if field := FieldOf(e.Kind); field != "" {
 		return r.judgeDecision(i, e, field, s)
@@ -51,7 +53,7 @@ func (r *Rules) judge(i *Incident, e Event, by Standing, s *State) Verdict {
 func (r *Rules) judgeRaised(i *Incident, e Event, by Standing) Verdict {
 	if i != nil {
 		first := &Ref{Event: i.First, By: i.RaisedBy, At: i.Log[0].At, Kind: KindRaised}
-		if b, ok := e.Body.(*Raised); ok && e.Actor == i.RaisedBy && equal(*b, i.Raised) {
+		if b, ok := e.Body.(*Raised); ok && e.Actor == i.RaisedBy && b.Same(i.Raised) {
 			return Verdict{Code: Same, Lost: first}
 		}
 		return Verdict{Code: Conflict, Lost: first}
@@ -62,11 +64,22 @@ func (r *Rules) judgeRaised(i *Incident, e Event, by Standing) Verdict {
 	return Verdict{Code: Accepted}
 }
 
-// equal compares two raises as they are said: by value, whatever pointers they hold.
-func equal(a, b Raised) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && bytes.Equal(x, y)
+// Same reports whether two raises say the same. What a station fills in from its tables (ring, wanted number,
+// card) is left out: two stations may hold tables of different versions, and the person said it once.
+func (b Raised) Same(o Raised) bool {
+	b.Ring, b.Wanted, b.Card = o.Ring, o.Wanted, o.Card
+	return reflect.DeepEqual(b, o)
+}
+
+// waveGap is how many waves a station's own one may be ahead of those known: some may still be on their way.
+const waveGap = 8
+
+// ownWave reports whether a station may make the wave by its own rule. So a stolen village box cannot lift
+// the police-only rule, sound a search again at will, announce a matter that has no alarm, or use up the
+// numbers of the waves to come.
+func (i *Incident) ownWave(b *Waved) bool {
+	return len(i.Waves) > 0 && b.Number <= i.Waves[len(i.Waves)-1].Number+waveGap &&
+		(!b.Wide || i.wide()) && (!b.Continues || len(i.Refused) > 0)
 }
 
 // sameDeed finds the accepted event that the same person's device made under the same id.
@@ -97,8 +110,9 @@ func (i *Incident) numbered(wave int) *Ref {
 
 // judgeDecision: a decision counts only upon the last accepted one on its field.
 func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdict {
-	if last, ok := i.Latest[field]; e.Saw != last.Event {
-		if saw := i.line(e.Saw); saw != nil && !saw.Verdict.Accepted() {
+	saw := i.line(e.Saw)
+	if last, ok := i.Latest[field]; i.meant(e.Saw, saw) != last.Event {
+		if saw != nil && !saw.Verdict.Accepted() {
 			return Verdict{Code: Followed, Lost: &Ref{Event: saw.Event.ID, By: saw.Event.Actor, At: saw.At, Kind: saw.Event.Kind}}
 		}
 		if ok {
@@ -107,7 +121,7 @@ func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdi
 		return Verdict{Code: Stale}
 	}
 	if i.Status.Closed() || e.Kind == KindStoodDown && i.Ended != nil {
-		return Verdict{Code: Ended, Lost: i.Ended}
+		return Verdict{Code: Ended, Lost: i.ending()}
 	}
 	if from := r.Moves[e.Kind].From; len(from) > 0 && !slices.Contains(from, i.Status) {
 		return Verdict{Code: NotOpen}
@@ -118,6 +132,27 @@ func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdi
 		}
 	}
 	return Verdict{Code: Accepted}
+}
+
+// meant is the decision that a maker who saw id had before him: where that was the same deed once more, over
+// another station, the first of them.
+func (i *Incident) meant(id Hash, saw *Line) Hash {
+	if saw != nil && saw.Verdict.Code == Same && saw.Verdict.Lost != nil {
+		return saw.Verdict.Lost.Event
+	}
+	return id
+}
+
+// ending is what closed the matter, or, while it goes on, what ended its alarm.
+func (i *Incident) ending() *Ref {
+	field := FieldOutcome
+	if i.Status == StatusVoid {
+		field = FieldRegistration
+	}
+	if ref, ok := i.Latest[field]; ok && i.Status.Closed() {
+		return &ref
+	}
+	return i.Ended
 }
 
 // Why tells the maker of a refused event, in words, which rule it met.

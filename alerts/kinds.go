@@ -56,7 +56,7 @@ func rowOf(k Kind) (kindRow, bool) {
 	case KindEmergencyCalled:
 		return kindRow{body: func() Body { return new(EmergencyCalled) }}, true
 	case KindRegistered:
-		return kindRow{body: func() Body { return new(Registered) }, field: FieldRegistration}, true
+		return kindRow{body: func() Body { return new(Registered) }, field: FieldRegistration, alarm: true}, true // void ends an alarm
 	case KindGraded:
 		return kindRow{body: func() Body { return new(Graded) }, field: FieldGrade}, true
 	case KindWave:

@@ -3,6 +3,8 @@ package alerts
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -16,24 +18,22 @@ type State struct {
 
 	under     *State // a fork reads through to what it was made from
 	incidents map[IncidentID]*Incident
-	order     []IncidentID            // by first index
-	busy      map[PersonID]IncidentID // who is assigned to which open incident
+	order     []IncidentID              // by first index; a fork's own only
+	busy      map[PersonID][]IncidentID // open incidents that bind a person; lists are replaced, never changed
 	entries   []Entry
 	strays    map[Hash]bool // entries that belong to no incident: refused raises
 }
 
 // NewState is the fold of an empty record.
 func NewState(cell CellID) *State {
-	return &State{Cell: cell, incidents: map[IncidentID]*Incident{}, busy: map[PersonID]IncidentID{}, strays: map[Hash]bool{}}
+	return &State{Cell: cell, incidents: map[IncidentID]*Incident{}, busy: map[PersonID][]IncidentID{}, strays: map[Hash]bool{}}
 }
 
 // Fork is a scratch copy for judging a batch: what is applied to it never reaches s.
 func (s *State) Fork() *State {
 	f := NewState(s.Cell)
 	f.Epoch, f.Index, f.Chain, f.under = s.Epoch, s.Index, s.Chain, s
-	for who, in := range s.busy {
-		f.busy[who] = in
-	}
+	maps.Copy(f.busy, s.busy)
 	return f
 }
 
@@ -50,14 +50,23 @@ func (s *State) Incident(id IncidentID) (*Incident, bool) {
 
 // Incidents returns all of them in the order of their first entries.
 func (s *State) Incidents() []*Incident {
-	out := make([]*Incident, 0, len(s.order))
-	for _, id := range s.order {
-		out = append(out, s.incidents[id])
+	ids := s.ids()
+	out := make([]*Incident, 0, len(ids))
+	for _, id := range ids {
+		i, _ := s.Incident(id)
+		out = append(out, i)
 	}
 	return out
 }
 
-// Entries returns what the fold was made of, in the order of the record: what a snapshot holds.
+func (s *State) ids() []IncidentID {
+	if s.under == nil {
+		return s.order
+	}
+	return slices.Concat(s.under.ids(), s.order)
+}
+
+// Entries returns what the fold was made of, in the order of the record: what a snapshot holds. A fork keeps none.
 func (s *State) Entries() []Entry { return slices.Clip(s.entries) }
 
 // Has reports whether the event id of incident in is in the record.
@@ -65,7 +74,11 @@ func (s *State) Has(in IncidentID, id Hash) bool {
 	if i, ok := s.Incident(in); ok && i.line(id) != nil {
 		return true
 	}
-	return s.strays[id] || s.under != nil && s.under.strays[id]
+	return s.stray(id)
+}
+
+func (s *State) stray(id Hash) bool {
+	return s.strays[id] || s.under != nil && s.under.stray(id)
 }
 
 // Change is what one entry did. Incident is the new view of it, nil where the entry belongs to none; a
@@ -104,28 +117,27 @@ func (s *State) Apply(e Entry) Change {
 // keepBusy notes who is bound by the incident, and who no longer is.
 func (s *State) keepBusy(i *Incident) {
 	for _, a := range i.Assigned {
-		switch bound := i.binds(a.Person); {
-		case bound:
-			s.busy[a.Person] = i.ID
-		case s.busy[a.Person] == i.ID:
-			delete(s.busy, a.Person)
+		in := s.busy[a.Person]
+		switch bound, noted := i.binds(a.Person), slices.Contains(in, i.ID); {
+		case bound && !noted:
+			s.busy[a.Person] = append(slices.Clone(in), i.ID)
+		case !bound && noted:
+			s.busy[a.Person] = slices.DeleteFunc(slices.Clone(in), func(id IncidentID) bool { return id == i.ID })
 		}
 	}
 }
 
 // boundElsewhere returns the assignment that binds the person to another open incident, or nil.
 func (s *State) boundElsewhere(who PersonID, in IncidentID) *Ref {
-	id, ok := s.busy[who]
-	if !ok || id == in {
-		return nil
-	}
-	i, ok := s.Incident(id)
-	if !ok {
-		return nil
-	}
-	for _, a := range slices.Backward(i.Assigned) {
-		if a.Person == who {
-			return &Ref{Event: a.Event, By: a.By, At: a.At, Kind: KindAssigned}
+	for _, id := range s.busy[who] {
+		if id == in {
+			continue
+		}
+		i, _ := s.Incident(id)
+		for _, a := range slices.Backward(i.Assigned) {
+			if a.Person == who {
+				return &Ref{Event: a.Event, By: a.By, At: a.At, Kind: KindAssigned}
+			}
 		}
 	}
 	return nil
@@ -135,8 +147,10 @@ func (s *State) boundElsewhere(who PersonID, in IncidentID) *Ref {
 func (s *State) Hash() Hash {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
+	fmt.Fprintf(h, "%q %d %d %s\n", s.Cell, s.Epoch, s.Index, s.Chain)
 	for _, i := range s.Incidents() {
-		// An incident is plain data and maps with text keys: it always encodes, and always alike.
+		// An incident is plain data, its numbers finite and its years four digits (Event.Check): it always
+		// encodes, and always alike.
 		if err := enc.Encode(i); err != nil {
 			panic("alerts: an incident does not encode: " + err.Error())
 		}

@@ -9,7 +9,7 @@ import (
 
 // story is a cell's record that a test tells line by line.
 type story struct {
-	t     *testing.T
+	t     testing.TB
 	rules *Rules
 	state *State
 	clock time.Time
@@ -63,7 +63,7 @@ func testRules() *Rules {
 	}
 }
 
-func newStory(t *testing.T) *story {
+func newStory(t testing.TB) *story {
 	r := testRules()
 	if err := r.Check(); err != nil {
 		t.Fatal(err)
