@@ -242,6 +242,10 @@ func (s *separate) recordedOnce(at string, raised map[string]time.Time) {
 	s.t.Helper()
 	token := s.signIn(at, map[string]any{"person": "disp-li"})
 	for id := range raised {
+		s.until(5*time.Second, at+" shows "+id, func() bool {
+			var any struct{}
+			return s.ask("GET", s.url(at)+"/v1/incidents/"+id, token, nil, &any) == http.StatusOK
+		})
 		var shown struct {
 			Provisional bool
 			Timeline    []struct {
