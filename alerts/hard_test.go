@@ -3,6 +3,7 @@ package alerts
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -419,6 +420,8 @@ func TestCheckRefusesWhatCannotBeShown(t *testing.T) {
 		"the body that of":             func(e *Event) { e.Kind = KindNote },
 		"seen_at is missing":           func(e *Event) { e.Body.(*Clue).SeenAt = time.Time{} },
 		"heading":                      func(e *Event) { e.Body.(*Clue).Heading = "up" },
+		"place.radius NaN":             func(e *Event) { e.Body.(*Clue).Place.Radius = math.NaN() },
+		"lon NaN":                      func(e *Event) { e.Body.(*Clue).Place.Point = &Point{Lon: math.NaN()} },
 		"place is empty":               func(e *Event) { e.Body.(*Clue).Place = Place{} },
 	} {
 		e := s.event("village", "vol", &Clue{Place: Place{Grid: "x"}, SeenAt: s.clock})

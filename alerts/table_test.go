@@ -103,6 +103,7 @@ func TestTablesThatWouldBreakAPromise(t *testing.T) {
 		"decisions are signed at police posts and centres only": func(r *Rules) {
 			r.Moves[KindCancelled] = Move{By: dispatchRoles, At: []StationKind{PolicePost, Village}}
 		},
+		"moves.wave.at":       func(r *Rules) { r.Moves[KindWave] = Move{By: dispatchRoles} },
 		"moves.stood_down.at": func(r *Rules) { r.Moves[KindStoodDown] = Move{By: dispatchRoles} },
 		"never refused for the status": func(r *Rules) {
 			r.Moves[KindClue] = Move{By: dispatchRoles, From: []Status{StatusHandling}}
