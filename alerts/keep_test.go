@@ -248,3 +248,15 @@ func TestWhyHasWords(t *testing.T) {
 		t.Error("words for what counts")
 	}
 }
+
+// Who is sent somewhere in a batch that never came about is free.
+func TestForkBindsNobody(t *testing.T) {
+	s := newStory(t)
+	s.raise("abduction")
+	e := s.event("post", "li", &Assigned{Person: "officer"})
+	fork := s.state.Fork()
+	fork.Apply(Entry{Epoch: 1, Index: fork.Index + 1, Event: e, Verdict: Verdict{Code: Accepted}, At: s.clock, By: standingOf(e)})
+	if fork.boundElsewhere("officer", inc2) == nil || s.state.boundElsewhere("officer", inc2) != nil {
+		t.Error("a fork's assignments leak, or are not there")
+	}
+}
