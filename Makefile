@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test browser check clean
+.PHONY: help run build ui test browser check bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ check: ui ## what a contributor runs before a commit: format, vet, staticcheck, 
 	go run $(STATICCHECK) ./...
 	cd ui && npm run --silent check
 	cd ui && npm run --silent lint
+
+bench: build ## measure three stations beside the raw limits of this machine
+	bin/hive bench
 
 clean: ## remove what was built; a county's data stays
 	rm -rf bin ui/dist/app ui/node_modules ui/e2e/shots
