@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bytes"
 	"slices"
 	"time"
 
@@ -95,7 +94,7 @@ func (d *duty) log(b batch) bool {
 
 // judge makes the next batch, empty when nothing can be recorded now, and says when to look again.
 func (d *duty) judge() (batch, time.Duration) {
-	list := inOrder(d.c.cfg.Pending(), d.c.cfg.Cell)
+	list := alerts.InOrder(d.c.cfg.Pending())
 	by := make([]alerts.Standing, len(list)) // asked before the lock: who answers may read the record
 	for i, e := range list {
 		by[i] = d.c.cfg.Standing(e)
@@ -156,65 +155,4 @@ func (d *duty) hold(s *alerts.State, e alerts.Event, now time.Time, held map[ale
 	}
 	held[e.ID] = since
 	return max(0, prevWait-now.Sub(since))
-}
-
-// inOrder sorts the cell's events: predecessors first, of equals the alarm lane first, then by name, so
-// that two leaders with the same pending events judge them alike.
-func inOrder(pending []alerts.Event, cell alerts.CellID) []alerts.Event {
-	byID := make(map[alerts.Hash]alerts.Event, len(pending))
-	list := make([]alerts.Event, 0, len(pending))
-	for _, e := range pending {
-		if _, twice := byID[e.ID]; twice || e.Cell != cell {
-			continue
-		}
-		byID[e.ID] = e
-		list = append(list, e)
-	}
-	steps := make(map[alerts.Hash]int, len(list))
-	for _, e := range list {
-		countSteps(e.ID, byID, steps)
-	}
-	slices.SortFunc(list, func(a, b alerts.Event) int {
-		if d := steps[a.ID] - steps[b.ID]; d != 0 {
-			return d
-		}
-		if x, y := alerts.AlarmLane(a.Kind), alerts.AlarmLane(b.Kind); x != y {
-			if x {
-				return -1
-			}
-			return 1
-		}
-		return bytes.Compare(a.ID[:], b.ID[:])
-	})
-	return list
-}
-
-// countSteps fills in 1 + the highest step among the predecessors here. Names are hashes over the names of
-// predecessors, so there are no circles; the depth is bounded by its own stack, since a stranger may chain
-// thousands.
-func countSteps(id alerts.Hash, byID map[alerts.Hash]alerts.Event, steps map[alerts.Hash]int) {
-	stack := []alerts.Hash{id}
-	for len(stack) > 0 {
-		top := stack[len(stack)-1]
-		e, here := byID[top]
-		if _, done := steps[top]; done || !here {
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		step, missing := 1, false
-		for _, p := range e.Prev {
-			if _, here := byID[p]; !here {
-				continue
-			}
-			if s, done := steps[p]; done {
-				step = max(step, s+1)
-			} else {
-				stack, missing = append(stack, p), true
-			}
-		}
-		if !missing {
-			steps[top] = step
-			stack = stack[:len(stack)-1]
-		}
-	}
 }

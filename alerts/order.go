@@ -1,0 +1,69 @@
+package alerts
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
+
+// InOrder sorts pending events by (step, lane, name), each once: step is one more than the highest step among
+// the predecessors named, so causes stand before what they caused; of equals the alarm lane goes first, so
+// that no alarm waits behind notes. Views and leaders all find the same order, and no clock has a say.
+func InOrder(pending []Event) []Event {
+	if len(pending) < 2 {
+		return pending
+	}
+	byID := make(map[Hash]Event, len(pending))
+	list := make([]Event, 0, len(pending))
+	for _, e := range pending {
+		if _, twice := byID[e.ID]; !twice {
+			byID[e.ID] = e
+			list = append(list, e)
+		}
+	}
+	steps := make(map[Hash]int, len(list))
+	for _, e := range list {
+		countSteps(e.ID, byID, steps)
+	}
+	slices.SortFunc(list, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(steps[a.ID], steps[b.ID]), cmp.Compare(lane(a), lane(b)), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return list
+}
+
+func lane(e Event) int {
+	if AlarmLane(e.Kind) {
+		return 0
+	}
+	return 1
+}
+
+// countSteps fills in 1 + the highest step among the predecessors here. Names are hashes over the names of
+// predecessors, so there are no circles; the depth is bounded by its own stack, since a stranger may chain
+// thousands.
+func countSteps(id Hash, byID map[Hash]Event, steps map[Hash]int) {
+	stack := []Hash{id}
+	for len(stack) > 0 {
+		top := stack[len(stack)-1]
+		e, here := byID[top]
+		if _, done := steps[top]; done || !here {
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		step, missing := 1, false
+		for _, p := range e.Prev {
+			if _, here := byID[p]; !here {
+				continue
+			}
+			if s, done := steps[p]; done {
+				step = max(step, s+1)
+			} else {
+				stack, missing = append(stack, p), true
+			}
+		}
+		if !missing {
+			steps[top] = step
+			stack = stack[:len(stack)-1]
+		}
+	}
+}
