@@ -180,7 +180,11 @@ func (n *Node) hints() gossip.Hints {
 // events says what becomes of what the cluster reports.
 func (n *Node) events() cluster.Events {
 	return cluster.Events{
-		Pending: func(e alerts.Event, _ bool) { n.view.touch(e.Cell, e.Incident) },
+		Pending: func(e alerts.Event, added bool) {
+			if added { // what leaves stands in the record, and that was told already
+				n.view.touch(e.Cell, e.Incident)
+			}
+		},
 		Recorded: func(cell alerts.CellID, c alerts.Change) {
 			e := c.Entry.Event
 			n.view.touch(cell, e.Incident)

@@ -256,10 +256,8 @@ steps:
 
 func awaitLeader(t *testing.T, url string) {
 	t.Helper()
-	for begin := time.Now(); time.Since(begin) < 30*time.Second; time.Sleep(50 * time.Millisecond) {
-		if out, err := hive(t, "status", "--url", url); err == nil && !strings.Contains(out, "none") && strings.Count(out, "alive") == 5 {
-			return
-		}
-	}
-	t.Fatal("the demo county has no leader after 30 s")
+	until(t, 30*time.Second, "the demo county has a leader", func() bool {
+		out, err := hive(t, "status", "--url", url)
+		return err == nil && !strings.Contains(out, "none") && strings.Count(out, "alive") == 5
+	})
 }

@@ -116,15 +116,15 @@ func (s *separate) signIn(at string, who map[string]any) string {
 }
 
 // until polls a state of other processes; there is nothing of theirs to wait on.
-func (s *separate) until(within time.Duration, what string, ok func() bool) {
-	s.t.Helper()
+func until(t *testing.T, within time.Duration, what string, ok func() bool) {
+	t.Helper()
 	tick, end := time.NewTicker(50*time.Millisecond), time.After(within)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
-			s.t.Fatalf("not within %v: %s", within, what)
+			t.Fatalf("not within %v: %s", within, what)
 		}
 	}
 }
@@ -204,16 +204,16 @@ func TestKillingTheLeaderWhileAlertsFlow(t *testing.T) {
 		}
 		raised[string(taken.Incident)] = begin
 	}
-	s.until(10*time.Second, "every alarm sounded", func() bool { return len(sounded()) == len(raised) })
+	until(s.t, 10*time.Second, "every alarm sounded", func() bool { return len(sounded()) == len(raised) })
 	s.start(killed)
-	s.until(10*time.Second, killed+" answers again", func() bool {
+	until(s.t, 10*time.Second, killed+" answers again", func() bool {
 		resp, err := http.Get(s.url(killed) + "/healthz")
 		if err == nil {
 			resp.Body.Close()
 		}
 		return err == nil
 	})
-	s.until(30*time.Second, "all five stand at the same entry", func() bool {
+	until(s.t, 30*time.Second, "all five stand at the same entry", func() bool {
 		heads := map[string]bool{}
 		for name := range s.stations {
 			c := s.mesh(name).Cells[0]
@@ -242,7 +242,7 @@ func (s *separate) recordedOnce(at string, raised map[string]time.Time) {
 	s.t.Helper()
 	token := s.signIn(at, map[string]any{"person": "disp-li"})
 	for id := range raised {
-		s.until(5*time.Second, at+" shows "+id, func() bool {
+		until(s.t, 5*time.Second, at+" shows "+id, func() bool {
 			var any struct{}
 			return s.ask("GET", s.url(at)+"/v1/incidents/"+id, token, nil, &any) == http.StatusOK
 		})
