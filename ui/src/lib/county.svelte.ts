@@ -96,6 +96,13 @@ export class County {
     return this.people.find((p) => p.id === id);
   }
 
+  /** How people are called on a screen; a kiosk bears the name of its station. */
+  nameOf(id: string | undefined): string {
+    if (id === undefined) return '';
+    const kiosk = id.startsWith('kiosk:') ? this.stationOf(id.slice('kiosk:'.length)) : undefined;
+    return this.person(id)?.name ?? kiosk?.name ?? id;
+  }
+
   stationOf(id: string | undefined): StationInfo | undefined {
     return this.stations.find((s) => s.id === id);
   }
