@@ -105,6 +105,43 @@ test('an alert raised at a kiosk sounds at another station, is answered there, a
   assert.equal(await other.getByRole('alertdialog').count(), 0, 'an answered alarm does not come back');
 });
 
+test('an officer who is sent hears it, finds it among his own, and his button goes on with each step', { timeout: 120_000 }, async () => {
+  const dispatch = await device(browser, desk, strangers);
+  const patrol = await device(browser, phone, strangers);
+  await Promise.all([
+    dispatch.goto(county.at('hancun-post', '/dispatch?person=disp-li')),
+    patrol.goto(county.at('caojiawu-post', '/patrol?person=officer-ma')),
+  ]);
+  await beginShift(dispatch);
+  await beginShift(patrol);
+  await dispatch.getByRole('button', { name: /新建事件/ }).click();
+  const form = dispatch.getByRole('dialog');
+  await form.getByLabel(/^类别/).selectOption({ label: '公共设施' });
+  await form.getByLabel(/^网格/).selectOption({ index: 1 });
+  await form.getByRole('button', { name: '建立事件' }).click();
+  const row = dispatch.getByRole('region', { name: '事件队列' }).getByRole('button', { name: /公共设施/ });
+  await row.click();
+  await dispatch.getByRole('region', { name: '事件详情' }).getByRole('button', { name: /^派遣/ }).click();
+  const whom = dispatch.getByRole('dialog', { name: '派遣谁？' });
+  await whom.getByLabel('姓名、角色或编号').fill('马军');
+  await whom.getByRole('button', { name: /马军/ }).click();
+
+  await patrol.waitForFunction(() => document.documentElement.dataset.tone === 'assigned');
+  const mine = patrol.getByRole('region', { name: '我的任务' });
+  await mine.getByText('已派遣').waitFor();
+  await shot(patrol, 'patrol-assigned');
+  await mine.getByRole('button', { name: /公共设施/ }).click();
+  for (const [press, then] of [['接令', '出发'], ['出发', '到场'], ['到场', '处置完']]) {
+    await patrol.getByRole('button', { name: press, exact: true }).click();
+    await patrol.getByRole('button', { name: then, exact: true }).waitFor();
+  }
+  await shot(patrol, 'patrol-on-scene');
+  // Loaded anew, the page still knows how far he is: it is the station that says so, not the page.
+  await patrol.reload();
+  await patrol.getByRole('region', { name: '我的任务' }).getByText('已到场').waitFor();
+  await Promise.all([dispatch.context().close(), patrol.context().close()]);
+});
+
 test('a narrow kiosk and a narrow dispatch desk fit their screens', { timeout: 60_000 }, async () => {
   for (const [name, station, path, ready] of [
     ['kiosk', 'xinzhuang', '/kiosk', '发生了什么？'],

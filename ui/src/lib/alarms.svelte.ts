@@ -1,4 +1,5 @@
 import type { AlarmFrame, Heard, ServerFrame, Shown } from './api';
+import { partOf } from './part';
 import { device, readJSON, writeJSON } from './storage';
 
 /** One alarm on this device, from its sounding to its answer or end. */
@@ -42,6 +43,7 @@ export class Alarms {
 
   constructor(
     private readonly key: string,
+    private readonly person: () => string | undefined,
     private readonly onNew: (r: Ringing) => void,
     private readonly onEnd: (incident: string, wave: number) => void,
   ) {
@@ -122,9 +124,10 @@ export class Alarms {
   #see(shown: Shown): void {
     if (shown.alarm && !shown.alarm.open && this.ringing.some((r) => r.frame.incident === shown.id)) {
       this.#end(shown.id, shown.alarm.ended_by_kind ?? 'stood_down', shown.provisional ?? false);
-    } else if (shown.mine && shown.mine.step !== 'released') {
-      this.answered(shown.id);
+      return;
     }
+    const { step } = partOf(shown, this.person());
+    if (step && step !== 'released') this.answered(shown.id);
   }
 
   /** Told of the end, the device need not name this incident in hello again. */

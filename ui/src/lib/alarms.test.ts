@@ -19,6 +19,7 @@ let released: [string, number][] = [];
 function alarms(): Alarms {
   return new Alarms(
     'test',
+    () => 'li',
     (r) => sounded.push(r),
     (incident, wave) => released.push([incident, wave]),
   );
@@ -97,5 +98,17 @@ describe('alarms', () => {
     a.take({ type: 'incident', cell: 'c', cursor: '1.1', incident });
     expect(a.ringing).toHaveLength(0);
     expect(a.ended).toHaveLength(0);
+  });
+
+  it('are answered by the own step among everybody’s, and by nothing less than a step', () => {
+    const a = alarms();
+    a.take(frame());
+    const see = (more: Partial<Shown>): void =>
+      a.take({ type: 'incident', cell: 'c', cursor: '1.1', incident: { id: 'i1', ...more } as Shown });
+    see({ mine: { assigned: true } });
+    see({ answers: [{ person: 'wang', step: 'accepted', at: '' }] });
+    expect(a.ringing).toHaveLength(1);
+    see({ answers: [{ person: 'li', step: 'accepted', at: '' }] });
+    expect(a.ringing).toHaveLength(0);
   });
 });

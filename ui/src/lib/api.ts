@@ -213,7 +213,7 @@ export interface Shown {
   wanted?: number;
   coming?: number;
   on_scene?: number;
-  mine?: { step: Step; at: string; reason?: string };
+  mine?: { raised?: boolean; assigned?: boolean; step?: Step; at?: string; reason?: string };
   silent?: boolean;
   note?: string;
   source?: string;

@@ -60,6 +60,7 @@ export class Desk {
     this.#device = deviceID(`${page}.${session.person?.id ?? ''}`);
     this.alarms = new Alarms(
       `hive.alarms.${this.#device}`,
+      () => this.session.person?.id,
       (r) => this.#receipt(r, 'reached'),
       (incident, wave) => this.feed.send({ type: 'receipt', incident, wave, state: 'released' }),
     );

@@ -1,5 +1,6 @@
 import { isClosed } from './county.svelte';
 import type { Desk } from './desk.svelte';
+import { partOf } from './part';
 import type { Tone } from './sound.svelte';
 
 /**
@@ -15,8 +16,8 @@ export function ring(desk: Desk): void {
   }
   const me = desk.session.person?.id;
   for (const i of desk.county.incidents.values()) {
-    if (isClosed(i) || !i.assigned?.some((a) => a.person === me)) continue;
-    if (!i.mine) due.set(`assigned/${i.id}`, 'assigned');
+    const part = partOf(i, me);
+    if (part.assigned && !part.step && !isClosed(i)) due.set(`assigned/${i.id}`, 'assigned');
   }
   desk.sound.keepOnly(new Set(due.keys()));
   for (const [name, tone] of due) desk.sound.ring(name, tone);
