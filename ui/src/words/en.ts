@@ -155,6 +155,8 @@ export const en: Record<keyof typeof zh, string> = {
   'kiosk.confirm.send': 'Raise it',
   'kiosk.where.words': 'Exactly where (optional)',
   'kiosk.note': 'What happened (optional)',
+  'seen.helpers': 'All who come to help see this: a spot, no house number, no name',
+  'seen.police': 'Only police and dispatch see this',
   'kiosk.silent': 'Silently',
   'kiosk.silent.why': 'If someone forces you: no sound or light here',
   'kiosk.receipt': 'Your alert was taken',

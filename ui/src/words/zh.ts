@@ -155,6 +155,8 @@ export const zh = {
   'kiosk.confirm.send': '确认上报',
   'kiosk.where.words': '具体位置（可不填）',
   'kiosk.note': '情况（可不填）',
+  'seen.helpers': '来帮忙的人都会看到：写地点，不写门牌和姓名',
+  'seen.police': '只有民警、辅警和调度能看到',
   'kiosk.silent': '静默上报',
   'kiosk.silent.why': '被人胁迫时用：本站不响、不闪',
   'kiosk.receipt': '已收到您的上报',
