@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/goccy/go-yaml"
+
 	"hivemesh/alerts"
 	"hivemesh/cluster/trust"
 	"hivemesh/configs"
@@ -23,9 +25,17 @@ const (
 // is there already is kept as it is but for the ports. Station i listens on 127.0.0.1:port+i, its mesh port
 // is meshOffset above.
 func DemoCounty(dir string, port int) ([]Config, error) {
-	data, err := LoadCounty("")
-	if err != nil {
-		return nil, err
+	return MakeCounty(dir, port, Tables{County: configs.County, Rules: configs.Rules})
+}
+
+// MakeCounty makes every station of the tables on this machine, as DemoCounty does.
+func MakeCounty(dir string, port int, tables Tables) ([]Config, error) {
+	var data County
+	if err := yaml.UnmarshalWithOptions(tables.County, &data, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("county data: %s", yaml.FormatError(err, false, true))
+	}
+	if err := data.check(); err != nil {
+		return nil, fmt.Errorf("county data: %w", err)
 	}
 	var founders []alerts.StationID
 	for _, s := range data.Stations[:min(demoVoters, len(data.Stations))] {
@@ -34,6 +44,7 @@ func DemoCounty(dir string, port int) ([]Config, error) {
 	var (
 		authority *trust.Authority
 		out       []Config
+		err       error
 	)
 	for k, s := range data.Stations {
 		cfg := demoConfig(filepath.Join(dir, string(s.ID)), port, k, len(data.Stations))
@@ -44,7 +55,7 @@ func DemoCounty(dir string, port int) ([]Config, error) {
 		}
 		f := Founding{
 			Who:    trust.Who{County: data.Name, Cell: s.Cell, Kind: s.Kind, Station: s.ID, Name: s.Name},
-			Config: cfg, Founders: founders, Tables: Tables{County: configs.County, Rules: configs.Rules},
+			Config: cfg, Founders: founders, Tables: tables,
 		}
 		if err := settle(authority, f); err != nil {
 			return nil, fmt.Errorf("station %s: %w", s.ID, err)

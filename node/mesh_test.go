@@ -81,7 +81,7 @@ func (m *mesh) start(name string) {
 		l, err := host.Listen(addr)
 		return atTheStation{l}, err
 	}
-	n, err := open(m.configs[name], host, listen, m.log(name))
+	n, err := OpenOn(Ground{Network: host, Listen: listen}, m.configs[name], m.log(name))
 	if err != nil {
 		m.t.Fatalf("start %s: %v", name, err)
 	}

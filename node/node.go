@@ -56,11 +56,17 @@ type Node struct {
 // Open starts the station whose identity lies in cfg.Dir. collectors are figures of the whole process that
 // its /metrics shows too. On error what was started is stopped again.
 func Open(cfg Config, log *zap.Logger, collectors ...prometheus.Collector) (*Node, error) {
-	return open(cfg, trust.OS(), net.Listen, log, collectors...)
+	return OpenOn(Ground{Network: trust.OS(), Listen: net.Listen}, cfg, log, collectors...)
 }
 
-// open is Open on a given network: the real one, or a simulated one.
-func open(cfg Config, nw trust.Network, listen func(network, addr string) (net.Listener, error), log *zap.Logger, collectors ...prometheus.Collector) (_ *Node, err error) {
+// Ground is what a station stands on: this machine, or a simulated one.
+type Ground struct {
+	Network trust.Network                                    // between stations
+	Listen  func(network, addr string) (net.Listener, error) // for its pages and API
+}
+
+// OpenOn is Open on a given ground.
+func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Collector) (_ *Node, err error) {
 	n := &Node{cfg: cfg, log: log, done: make(chan error, 1)}
 	defer func() {
 		if err != nil {
@@ -70,7 +76,7 @@ func open(cfg Config, nw trust.Network, listen func(network, addr string) (net.L
 	if err := n.load(); err != nil {
 		return nil, err
 	}
-	l, err := listen("tcp", cfg.HTTP)
+	l, err := on.Listen("tcp", cfg.HTTP)
 	if err != nil {
 		return nil, fmt.Errorf("http address %s: %w", cfg.HTTP, err)
 	}
@@ -86,7 +92,7 @@ func open(cfg Config, nw trust.Network, listen func(network, addr string) (net.L
 	n.keeping = newKeeping()
 	n.receipts = newReceipts(n.identity.Station)
 	n.positions = newPositions()
-	if err := n.join(nw); err != nil {
+	if err := n.join(on.Network); err != nil {
 		return nil, err
 	}
 	n.showAll()

@@ -120,12 +120,17 @@ func (h *Host) knock(to *Host, port int) (net.Conn, error) {
 	n := h.n
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	addr := &net.TCPAddr{IP: to.ip, Port: port}
+	if h.off {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: addr, Err: syscall.ENETUNREACH}
+	}
+	n.sent(h, to, &net.TCPAddr{IP: h.ip, Port: h.next}, addr, nil)
 	if !n.open(h, to) || !n.open(to, h) {
 		return nil, nil
 	}
 	l := to.listeners[port]
 	if l == nil || len(l.waiting) >= backlog {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: to.ip, Port: port}, Err: syscall.ECONNREFUSED}
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: addr, Err: syscall.ECONNREFUSED}
 	}
 	client, server := n.connect(h, h.next, to, port)
 	h.next++

@@ -196,3 +196,42 @@ func TestPacketsAreLostAsTold(t *testing.T) {
 		}
 	})
 }
+
+func TestPowerLossIsSilenceAndThenAReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New(1)
+		l, err := n.Host("a").Listen(":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		n.Delay("a", time.Second)
+		c, err := n.Host("b").Dial(t.Context(), "a:80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Write([]byte("on its way"))
+		n.PowerOff("a")
+		s.Write([]byte("of a dead program"))
+		s.Close()
+		l.Close()
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if k, err := c.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read %d bytes of a host without power: %v", k, err)
+		}
+		if _, err := n.Host("a").Dial(t.Context(), "a:80"); !errors.Is(err, syscall.ENETUNREACH) {
+			t.Errorf("a host without power reaches itself: %v", err)
+		}
+		n.PowerOn("a")
+		c.SetReadDeadline(time.Time{})
+		if k, err := c.Read(make([]byte, 10)); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("read %d bytes of a stream that the new program does not know: %v", k, err)
+		}
+		if got := n.Stats(); got.Stopped == 0 || n.Stopped("a", "b") == 0 || n.Stopped("b", "a") != 0 {
+			t.Errorf("counted %+v", got)
+		}
+	})
+}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -31,13 +32,24 @@ type Network struct {
 	delay    time.Duration // of every link, one way
 	loss     float64       // of every link
 	streams  map[*stream]struct{}
+	stats    Stats
+	stopped  map[[2]*Host]uint64 // from, to: what ran into a cut
+	tap      func(from, to net.Addr, b []byte)
+}
+
+// Stats counts what the network did to what was sent.
+type Stats struct {
+	Sent    uint64 // packets and pieces of streams between hosts
+	Stopped uint64 // of these, what ran into a cut; packets are gone, streams wait
+	Lost    uint64 // packets dropped and pieces of streams sent again, by chance
+	Delayed uint64
 }
 
 // New is a network whose chances (loss, jitter) follow seed.
 func New(seed uint64) *Network {
 	return &Network{
 		rng: rand.New(rand.NewPCG(seed, 1)), cut: make(map[[2]*Host]bool), isolated: make(map[*Host]bool),
-		streams: make(map[*stream]struct{}),
+		streams: make(map[*stream]struct{}), stopped: make(map[[2]*Host]uint64),
 	}
 }
 
@@ -48,6 +60,7 @@ type Host struct {
 	ip        net.IP
 	delay     time.Duration
 	loss      float64
+	off       bool
 	next      int // port for the next who dials
 	listeners map[int]*listener
 	packets   map[int]*packetConn
@@ -145,6 +158,75 @@ func (n *Network) Loss(name string, share float64) {
 	n.host(name).loss = share
 }
 
+// PowerOff is the moment in which a host loses its power, or its process is killed: nothing of it, what is on
+// its way included, gets out any more; the others see silence. Its program, which does not know it, can be
+// closed meanwhile.
+func (n *Network) PowerOff(name string) {
+	n.change(func() {
+		h := n.host(name)
+		h.off = true
+		for s := range n.streams {
+			if s.of(h) {
+				s.forget()
+			}
+			if s.ends[0].host == s.ends[1].host {
+				s.end(syscall.ECONNRESET)
+			}
+		}
+	})
+}
+
+// PowerOn lets the host be used again, by a new program: streams of the old one are reset.
+func (n *Network) PowerOn(name string) {
+	n.change(func() {
+		h := n.host(name)
+		h.off = false
+		for s := range n.streams {
+			if s.of(h) {
+				s.forget()
+				s.end(syscall.ECONNRESET)
+			}
+		}
+	})
+}
+
+// Stats are the counts since New.
+func (n *Network) Stats() Stats {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stats
+}
+
+// Stopped counts what one host sent to another and ran into a cut.
+func (n *Network) Stopped(from, to string) uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.stopped[[2]*Host{n.host(from), n.host(to)}]
+}
+
+// Tap lets f see whatever goes from one host to another, as it is on the wire. It must neither keep b nor
+// call the network.
+func (n *Network) Tap(f func(from, to net.Addr, b []byte)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.tap = f
+}
+
+// sent counts and shows what leaves a host.
+func (n *Network) sent(from, to *Host, fromAddr, toAddr net.Addr, b []byte) {
+	if from == to {
+		return
+	}
+	n.stats.Sent++
+	if n.tap != nil {
+		n.tap(fromAddr, toAddr, b)
+	}
+	if !n.open(from, to) {
+		n.stats.Stopped++
+		n.stopped[[2]*Host{from, to}]++
+	}
+}
+
 // change alters links and lets every stream see it.
 func (n *Network) change(f func()) {
 	n.mu.Lock()
@@ -156,14 +238,18 @@ func (n *Network) change(f func()) {
 }
 
 func (n *Network) open(from, to *Host) bool {
-	return from == to || !n.cut[[2]*Host{from, to}] && !n.isolated[from] && !n.isolated[to]
+	return !from.off && !to.off && (from == to || !n.cut[[2]*Host{from, to}] && !n.isolated[from] && !n.isolated[to])
 }
 
 func (n *Network) latency(from, to *Host) time.Duration {
 	if from == to {
 		return 0
 	}
-	return n.delay + from.delay + to.delay
+	d := n.delay + from.delay + to.delay
+	if d > 0 {
+		n.stats.Delayed++
+	}
+	return d
 }
 
 func (n *Network) lost(from, to *Host) bool {
@@ -171,7 +257,11 @@ func (n *Network) lost(from, to *Host) bool {
 		return false
 	}
 	p := 1 - (1-n.loss)*(1-from.loss)*(1-to.loss)
-	return p > 0 && n.rng.Float64() < p
+	if p <= 0 || n.rng.Float64() >= p {
+		return false
+	}
+	n.stats.Lost++
+	return true
 }
 
 // find resolves "name:port" or "10.77.0.i:port".

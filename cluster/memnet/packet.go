@@ -68,6 +68,9 @@ func (c *packetConn) WriteTo(b []byte, addr net.Addr) (int, error) {
 		return 0, c.fail("write", net.ErrClosed)
 	}
 	to, port, err := n.find(addr.String())
+	if err == nil {
+		n.sent(c.h, to, c.addr, addr, b)
+	}
 	if err != nil || !n.open(c.h, to) || n.lost(c.h, to) {
 		return len(b), nil
 	}

@@ -74,6 +74,15 @@ func (s *stream) die() {
 	}
 }
 
+func (s *stream) of(h *Host) bool { return s.ends[0].host == h || s.ends[1].host == h }
+
+// forget drops what is on its way.
+func (s *stream) forget() {
+	for _, e := range s.ends {
+		e.in, e.size = nil, 0
+	}
+}
+
 func (s *stream) end(err error) {
 	if s.err == nil {
 		s.err = err
@@ -171,6 +180,9 @@ func (e *end) Write(b []byte) (int, error) {
 // send puts bytes on their way to the peer, never overtaking what went before.
 func (e *end) send(b []byte) {
 	n, p := e.s.n, e.peer
+	if n.sent(e.host, p.host, e.addr, p.addr, b); e.host.off {
+		return
+	}
 	wait := n.latency(e.host, p.host)
 	if n.lost(e.host, p.host) {
 		wait += resend
