@@ -168,18 +168,13 @@ func (m *mesh) agreed() bool {
 	var first string
 	for _, n := range m.nodes {
 		cell := n.Mesh().Cells[0]
-		head := fmt.Sprint(cell.Index, cell.Chain, n.stateHash())
+		head := fmt.Sprint(cell.Index, cell.Chain, n.Fold(n.identity.Cell))
 		if cell.Pending > 0 || first != "" && head != first {
 			return false
 		}
 		first = head
 	}
 	return true
-}
-
-func (n *Node) stateHash() (h alerts.Hash) {
-	n.county.Read(n.identity.Cell, func(s *alerts.State) { h = s.Hash() })
-	return h
 }
 
 // recordedOnce checks that the incident stands exactly once in the record of every running station.

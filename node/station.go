@@ -46,6 +46,12 @@ func (n *Node) Mesh() web.MeshInfo {
 	return info
 }
 
+// Fold implements web.Station.
+func (n *Node) Fold(cell alerts.CellID) (h alerts.Hash) {
+	n.read(cell, func(s *alerts.State) { h = s.Hash() })
+	return h
+}
+
 func (n *Node) meshCell(id alerts.CellID) web.MeshCell {
 	s, pending := n.county.Status(id)
 	c := web.MeshCell{

@@ -30,7 +30,8 @@ var arrows = map[string][]string{
 	"node/web":        {"alerts"},
 	"node": {"alerts", "cluster", "cluster/wire", "cluster/trust", "cluster/gossip", "cluster/pending", "cluster/record",
 		"configs", "node/web", "ui"},
-	"cmd/hive": {"alerts", "cluster/trust", "configs", "node", "node/web"},
+	"node/sim/history": {"alerts"},
+	"cmd/hive":         {"alerts", "cluster/trust", "configs", "node", "node/web"},
 }
 
 // impure are packages of the standard library that reach outside, or hold state for the whole process.

@@ -253,6 +253,8 @@ func (s *fakeStation) Stations() []StationInfo {
 	return list
 }
 
+func (s *fakeStation) Fold(alerts.CellID) alerts.Hash { return alerts.Hash{} }
+
 func (s *fakeStation) Mesh() MeshInfo {
 	return MeshInfo{Station: s.info.ID, Version: "test", PID: 1, Members: []MeshMember{}, Cells: []MeshCell{}}
 }

@@ -17,6 +17,8 @@ type Station interface {
 	Self() StationInfo
 	Stations() []StationInfo
 	Mesh() MeshInfo
+	// Fold is the hash of what a cell's record folds to here; it takes a pass over all of the cell's matters.
+	Fold(alerts.CellID) alerts.Hash
 
 	// Rules, People and Person read the tables in force.
 	Rules() *alerts.Rules
@@ -115,6 +117,7 @@ type MeshCell struct {
 	Lag     uint64             `json:"lag"`   // entries behind the highest index heard of
 	Source  alerts.StationID   `json:"source,omitempty"`
 	Pending int                `json:"pending"`
+	Fold    string             `json:"fold,omitempty"`  // hash of the folded state, hex; only when asked for
 	Error   string             `json:"error,omitempty"` // why the record stands still here
 }
 
