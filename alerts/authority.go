@@ -45,6 +45,13 @@ func (r *Rules) denied(k Kind, actor PersonID, by Standing, in *Incident) *Denie
 		if k == KindWave || k == KindReceipts {
 			return nil
 		}
+		// What moves a matter or ends a record is signed where decisions are.
+		if k == KindTransferred || k == KindCarried || k == KindHandedOver || k == KindSealed {
+			if by.Kind.Trusted() {
+				return nil
+			}
+			return &Denied{string(k) + " is for police posts and centres"}
+		}
 		return &Denied{string(k) + " needs a person who does it"}
 	}
 	move, ok := r.Moves[k]

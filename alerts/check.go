@@ -95,9 +95,13 @@ func (e Event) Check() error {
 	}
 	p.bad(len(e.Prev) > maxPrev, "prev names %d events, at most %d are taken", len(e.Prev), maxPrev)
 	p.bad(e.Kind == KindRaised && len(e.Prev) > 0, "a raising event has no predecessor")
-	p.bad(e.Kind != KindRaised && len(e.Prev) == 0, "prev is empty: only a raising event has no predecessor")
+	p.bad(e.Kind != KindRaised && e.Kind != KindCarried && !OfCounty(e.Kind) && len(e.Prev) == 0, "prev is empty: only a raising event has no predecessor")
+	p.bad(OfCounty(e.Kind) != (e.Incident == DirectoryID), "incident %s does not fit an event of kind %.40q", e.Incident, e.Kind)
 	p.bad(len(e.Sealed) > maxSealed, "sealed has %d bytes, at most %d are taken", len(e.Sealed), maxSealed)
 	p.body(e.Body)
+	if c, ok := e.Body.(*Carried); ok {
+		p.carried(e, c)
+	}
 	if len(p) > 0 {
 		return fmt.Errorf("%w: %w", ErrEvent, errors.Join(p...))
 	}
@@ -157,6 +161,8 @@ func (p *problems) body(body Body) {
 		p.text("reason", b.Reason, maxLine)
 	case *StoodDown:
 		p.text("reason", b.Reason, maxLine)
+	default:
+		p.countyBody(body)
 	}
 }
 

@@ -62,7 +62,7 @@ type Event struct {
 	Station  StationID  // who made and signed it
 	Cell     CellID     // the cell it was signed for
 	Incident IncidentID //
-	Prev     []Hash     // its predecessors within the incident; empty only for Raised
+	Prev     []Hash     // its predecessors within the incident; empty for Raised, and for what needs none
 	Saw      Hash       // decisions: the last accepted decision on the same field that the maker saw
 	Actor    PersonID   // who did it; empty when the station itself did (waves, receipts)
 	Kind     Kind
@@ -116,6 +116,7 @@ const (
 	NotOpen   Code = "not_open"   // the table of moves does not allow it from the present state
 	Forbidden Code = "forbidden"  // this role, at this kind of station, may not do it
 	WrongCell Code = "wrong_cell" // signed for a cell other than the incident's
+	Forwarded Code = "forwarded"  // the matter is another cell's by now, which judges it (Lost: the transfer)
 	Conflict  Code = "conflict"   // the same incident id with another body (Lost: the first)
 	Same      Code = "same"       // the same alert or deed again, by another station (Lost: the first)
 	Unknown   Code = "unknown"    // a kind this version does not know

@@ -42,10 +42,17 @@ func (i *Incident) advance(l Line) *Incident {
 	var n Incident
 	if i != nil {
 		n = *i
+	} else {
+		n.Cell = l.Event.Cell
+	}
+	if c, ok := l.Event.Body.(*Carried); ok {
+		l = c.line(l)
+		n.Carried = cloned(n.Carried)
+		n.Carried[c.From] = max(n.Carried[c.From], c.Index)
 	}
 	n.Log = append(n.Log, l)
 	n.Heads = nextHeads(n.Heads, l.Event)
-	ref := Ref{Event: l.Event.ID, By: l.Event.Actor, At: l.At, Kind: l.Event.Kind}
+	ref := refOf(l)
 	if l.Verdict.Accepted() {
 		n.take(l, ref)
 	} else if n.silencedBy(l) {
@@ -78,7 +85,7 @@ func (i *Incident) silencedBy(l Line) bool {
 	default:
 		return false
 	}
-	return i.AlarmOpen() && l.Verdict.Code != Forbidden && l.Verdict.Code != Same
+	return i.AlarmOpen() && l.Verdict.Code != Forbidden && l.Verdict.Code != Same && l.Verdict.Code != Forwarded
 }
 
 // take lets an accepted line have its effect. This is the one place where a kind means something.
@@ -131,12 +138,19 @@ func (i *Incident) take(l Line, ref Ref) {
 		i.end(StatusCancelled, ref)
 	case *StoodDown:
 		i.Ended = &ref
+	case *Transferred:
+		i.MovedTo, i.Moved = b.To, &ref
+		if b.To == i.Cell { // the last step of its way here
+			i.MovedTo, i.Moved = "", nil
+		}
+	case *HandedOver:
+		i.HandedOver = max(i.HandedOver, b.Index)
 	}
 }
 
 func (i *Incident) open(l Line, b Raised) {
 	e := l.Event
-	i.ID, i.Cell, i.Station = e.Incident, e.Cell, e.Station
+	i.ID, i.Station = e.Incident, e.Station
 	i.RaisedBy, i.RaisedAt, i.First, i.Raised = e.Actor, e.At, e.ID, b
 	i.Status, i.Grade, i.Card = StatusReported, b.Grade, b.Card
 	if b.Ring > 0 {
@@ -179,13 +193,21 @@ func cloned[M ~map[K]V, K comparable, V any](m M) M {
 }
 
 // line finds an event in the incident's history, or returns nil.
-func (i *Incident) line(id Hash) *Line {
-	for k := len(i.Log) - 1; k >= 0; k-- {
-		if i.Log[k].Event.ID == id {
-			return &i.Log[k]
+func (i *Incident) line(id Hash) *Line { return lineOf(i.Log, id) }
+
+// lineOf finds an event in a history, or what carried it there, or returns nil. The latest line stands: what was
+// forwarded and came back has two.
+func lineOf(log []Line, id Hash) *Line {
+	for k := len(log) - 1; k >= 0; k-- {
+		if l := &log[k]; l.Event.ID == id || l.Origin != nil && l.Origin.Event == id {
+			return l
 		}
 	}
 	return nil
+}
+
+func refOf(l Line) Ref {
+	return Ref{Event: l.Event.ID, By: l.Event.Actor, At: l.At, Kind: l.Event.Kind}
 }
 
 // AlarmOpen reports whether the incident is being announced: it has a wave and no end.
@@ -217,7 +239,7 @@ func (i *Incident) OnScene() int {
 
 // binds reports whether a person assigned to the incident is still held by it.
 func (i *Incident) binds(who PersonID) bool {
-	if i.Status.Closed() {
+	if i.Status.Closed() || i.Moved != nil {
 		return false
 	}
 	a, ok := i.Answers[who]

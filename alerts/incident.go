@@ -46,15 +46,21 @@ type Incident struct {
 	Ended     *Ref          // what ended the alarm: stood down, resolved, cancelled or void
 	Refused   []Ref         // refused decisions that would have ended the alarm, until a wave "continues"
 	CancelAsk *Ref          // an unanswered request to cancel
+	MovedTo   CellID        `json:",omitempty"` // not empty: it is that cell's by now
+	Moved     *Ref          `json:",omitempty"` // by this
 	Heads     []Hash        // events that no other event names yet: the predecessors of the next one
+
+	Carried    map[CellID]uint64 `json:",omitempty"` // how far other cells' entries of it were taken over
+	HandedOver uint64            `json:",omitempty"` // how far the cell it moved to has it
 
 	Log []Line // everything that happened, in order; provisional lines last
 }
 
 // Line is one step of an incident's history.
 type Line struct {
-	Entry            // Index 0 while it is not in the record
-	Provisional bool // pending: shown, not yet recorded
+	Entry               // Index 0 while it is not in the record
+	Provisional bool    // pending: shown, not yet recorded
+	Origin      *Origin `json:",omitempty"` // it was carried here from another cell
 }
 
 // Provisional reports whether any of what i shows is not yet in the record.

@@ -15,14 +15,24 @@ func (r *Rules) Judge(s *State, e Event, by Standing, now time.Time) Verdict {
 		return Verdict{Code: Duplicate}
 	case e.Cell != s.Cell, known && e.Cell != i.Cell:
 		return Verdict{Code: WrongCell}
+	case s.sealed != nil:
+		return Verdict{Code: Parked} // the record has ended: it is the successor's to take
+	case e.Kind == KindSealed:
+		return r.judgeSealed(s, e, by)
+	case OfCounty(e.Kind):
+		return r.judgeDirectory(s, e, by)
 	}
-	return r.judge(i, e, by, s)
+	return r.judge(i, e, by, s, false)
 }
 
-// judge is Judge on one incident, nil where it is not known yet.
-func (r *Rules) judge(i *Incident, e Event, by Standing, s *State) Verdict {
-	if e.Kind == KindRaised {
+// judge is Judge on one incident, nil where it is not known yet. partial: this station holds of the cell only
+// what is in the alarm lane.
+func (r *Rules) judge(i *Incident, e Event, by Standing, s *State, partial bool) Verdict {
+	switch e.Kind {
+	case KindRaised:
 		return r.judgeRaised(i, e, by)
+	case KindCarried:
+		return r.judgeCarried(s, i, e, by, partial)
 	}
 	if i == nil {
 		return Verdict{Code: Parked}
@@ -30,8 +40,11 @@ func (r *Rules) judge(i *Incident, e Event, by Standing, s *State) Verdict {
 	if _, known := rowOf(e.Kind); !known {
 		return Verdict{Code: Unknown}
 	}
-	if first := i.sameDeed(e); first != nil {
+	if first := sameDeed(i.Log, e); first != nil {
 		return Verdict{Code: Same, Lost: first}
+	}
+	if i.Moved != nil && e.Kind != KindHandedOver {
+		return Verdict{Code: Forwarded, Lost: i.Moved}
 	}
 	if r.denied(e.Kind, e.Actor, by, i) != nil {
 		return Verdict{Code: Forbidden}
@@ -40,7 +53,7 @@ func (r *Rules) judge(i *Incident, e Event, by Standing, s *State) Verdict {
 		if first := i.numbered(w.Number); first != nil {
 			return Verdict{Code: Stands, Lost: first}
 		}
-		if e.Actor == "" && !i.ownWave(w) {
+		if e.Actor == "" && !i.ownWave(w, partial) {
 			return Verdict{Code: Forbidden}
 		}
 	}
@@ -77,19 +90,21 @@ const waveGap = 8
 // ownWave reports whether a station may make the wave by its own rule. So a stolen village box cannot lift
 // the police-only rule, sound a search again at will, announce a matter that has no alarm, or use up the
 // numbers of the waves to come.
-func (i *Incident) ownWave(b *Waved) bool {
+// Where only the alarm lane is known, what the wave rests on may be missing.
+func (i *Incident) ownWave(b *Waved, partial bool) bool {
 	return len(i.Waves) > 0 && b.Number <= i.Waves[len(i.Waves)-1].Number+waveGap &&
-		(!b.Wide || i.wide()) && (!b.Continues || len(i.Refused) > 0)
+		(!b.Wide || i.wide() || partial) && (!b.Continues || len(i.Refused) > 0)
 }
 
 // sameDeed finds the accepted event that the same person's device made under the same id.
-func (i *Incident) sameDeed(e Event) *Ref {
+func sameDeed(log []Line, e Event) *Ref {
 	if e.Client == "" {
 		return nil
 	}
-	for _, l := range i.Log {
+	for _, l := range log {
 		if l.Event.Client == e.Client && l.Event.Actor == e.Actor && l.Event.Kind == e.Kind && l.Verdict.Accepted() {
-			return &Ref{Event: l.Event.ID, By: l.Event.Actor, At: l.At, Kind: l.Event.Kind}
+			ref := refOf(l)
+			return &ref
 		}
 	}
 	return nil
@@ -111,7 +126,7 @@ func (i *Incident) numbered(wave int) *Ref {
 // judgeDecision: a decision counts only upon the last accepted one on its field.
 func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdict {
 	saw := i.line(e.Saw)
-	if last, ok := i.Latest[field]; i.meant(e.Saw, saw) != last.Event {
+	if last, ok := i.Latest[field]; meant(e.Saw, saw) != last.Event {
 		if saw != nil && !saw.Verdict.Accepted() {
 			return Verdict{Code: Followed, Lost: &Ref{Event: saw.Event.ID, By: saw.Event.Actor, At: saw.At, Kind: saw.Event.Kind}}
 		}
@@ -126,6 +141,9 @@ func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdi
 	if from := r.Moves[e.Kind].From; len(from) > 0 && !slices.Contains(from, i.Status) {
 		return Verdict{Code: NotOpen}
 	}
+	if t, ok := e.Body.(*Transferred); ok && t.To == i.Cell {
+		return Verdict{Code: NotOpen}
+	}
 	if a, ok := e.Body.(*Assigned); ok {
 		if lost := s.boundElsewhere(a.Person, i.ID); lost != nil {
 			return Verdict{Code: Busy, Lost: lost}
@@ -136,7 +154,7 @@ func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdi
 
 // meant is the decision that a maker who saw id had before him: where that was the same deed once more, over
 // another station, the first of them.
-func (i *Incident) meant(id Hash, saw *Line) Hash {
+func meant(id Hash, saw *Line) Hash {
 	if saw != nil && saw.Verdict.Code == Same && saw.Verdict.Lost != nil {
 		return saw.Verdict.Lost.Event
 	}
@@ -174,6 +192,8 @@ func (r *Rules) Why(e Event, v Verdict) string {
 		return r.who(e.Kind)
 	case WrongCell:
 		return "the event was made for another cell than the incident's"
+	case Forwarded:
+		return "the matter is another cell's by now, which judges it"
 	case Conflict:
 		return "this id was used for another alert; send the alert again with a new id"
 	case Same:

@@ -239,7 +239,7 @@ func TestEveryKindIsInOneTable(t *testing.T) {
 func TestWhyHasWords(t *testing.T) {
 	r := testRules()
 	e := Event{ID: sha256.Sum256(nil), Kind: KindGraded, Body: &Graded{}}
-	for _, c := range []Code{Stale, Followed, Stands, Busy, Ended, NotOpen, Forbidden, WrongCell, Conflict, Same, Unknown} {
+	for _, c := range []Code{Stale, Followed, Stands, Busy, Ended, NotOpen, Forbidden, WrongCell, Forwarded, Conflict, Same, Unknown} {
 		if r.Why(e, Verdict{Code: c}) == "" {
 			t.Errorf("%s: no words", c)
 		}

@@ -25,6 +25,17 @@ const (
 	KindResolved         Kind = "resolved"
 	KindCancelled        Kind = "cancelled"
 	KindStoodDown        Kind = "stood_down"
+
+	KindTransferred Kind = "transferred" // the matter goes to another cell
+	KindCarried     Kind = "carried"     // in the other cell: one entry of the old one's record
+	KindHandedOver  Kind = "handed_over" // in the old cell: how far the other one has it
+
+	// The directory's, recorded in the home cell; sealed stands in the record that it ends.
+	KindCellChanged     Kind = "cell_changed"
+	KindStationPlaced   Kind = "station_placed"
+	KindStationExpelled Kind = "station_expelled"
+	KindKeyChanged      Kind = "gossip_key_changed"
+	KindSealed          Kind = "sealed"
 )
 
 // Field is what a decision decides. Two decisions on one field exclude each other.
@@ -38,13 +49,19 @@ const (
 	FieldCard         Field = "card"
 	FieldOutcome      Field = "outcome" // resolved or cancelled
 	FieldAlarm        Field = "alarm"   // stood down
+	FieldHome         Field = "home"    // which cell the matter is of
+
+	FieldCells Field = "cells" // of the directory: which townships and stations are of which cell
+	FieldKey   Field = "key"   // of the directory: the generation of the gossip key
 )
 
 // kindRow is one row of the table of kinds: how a body is made, and what the kind decides, if anything.
 type kindRow struct {
-	body  func() Body
-	field Field // empty: a fact
-	alarm bool  // belongs to the alarm lane: every station of the county holds it
+	body   func() Body
+	field  Field // empty: a fact
+	alarm  bool  // belongs to the alarm lane: every station of the county holds it
+	county bool  // says something of the county or the cell itself: it belongs to no incident
+	own    bool  // made by stations, never by a person
 }
 
 // rowOf is the table of kinds. Adding a kind is adding a row here, a body in body.go, a move in the
@@ -62,7 +79,7 @@ func rowOf(k Kind) (kindRow, bool) {
 	case KindWave:
 		return kindRow{body: func() Body { return new(Waved) }, alarm: true}, true
 	case KindReceipts:
-		return kindRow{body: func() Body { return new(Receipts) }}, true
+		return kindRow{body: func() Body { return new(Receipts) }, own: true}, true
 	case KindAccepted, KindDeclined, KindEnRoute, KindOnScene, KindReleased:
 		return kindRow{body: func() Body { return &Responded{Step: k} }}, true
 	case KindSupportRequested:
@@ -83,6 +100,22 @@ func rowOf(k Kind) (kindRow, bool) {
 		return kindRow{body: func() Body { return new(Cancelled) }, field: FieldOutcome, alarm: true}, true
 	case KindStoodDown:
 		return kindRow{body: func() Body { return new(StoodDown) }, field: FieldAlarm, alarm: true}, true
+	case KindTransferred:
+		return kindRow{body: func() Body { return new(Transferred) }, field: FieldHome, alarm: true}, true
+	case KindCarried:
+		return kindRow{body: func() Body { return new(Carried) }, own: true}, true // alarm lane: as what it carries
+	case KindHandedOver:
+		return kindRow{body: func() Body { return new(HandedOver) }, own: true}, true
+	case KindCellChanged:
+		return kindRow{body: func() Body { return new(CellChanged) }, field: FieldCells, county: true}, true
+	case KindStationPlaced:
+		return kindRow{body: func() Body { return new(StationPlaced) }, field: FieldCells, county: true}, true
+	case KindStationExpelled:
+		return kindRow{body: func() Body { return new(StationExpelled) }, county: true}, true
+	case KindKeyChanged:
+		return kindRow{body: func() Body { return new(KeyChanged) }, field: FieldKey, county: true}, true
+	case KindSealed:
+		return kindRow{body: func() Body { return new(Sealed) }, county: true, own: true}, true
 	}
 	return kindRow{}, false
 }
@@ -108,6 +141,18 @@ func AlarmLane(k Kind) bool {
 	return row.alarm
 }
 
+// AlarmLane reports whether every station of the county holds e while its alarm is open. What is carried into
+// another cell is as urgent there as it was.
+func (e Event) AlarmLane() bool {
+	return AlarmLane(carriedOr(e).Kind)
+}
+
+// OfCounty reports whether events of kind k belong to no incident but to the county or its cells.
+func OfCounty(k Kind) bool {
+	row, _ := rowOf(k)
+	return row.county
+}
+
 // Kind names the body's kind.
 func (*Raised) Kind() Kind           { return KindRaised }
 func (*EmergencyCalled) Kind() Kind  { return KindEmergencyCalled }
@@ -125,4 +170,12 @@ func (*CancelRequested) Kind() Kind  { return KindCancelRequested }
 func (*Resolved) Kind() Kind         { return KindResolved }
 func (*Cancelled) Kind() Kind        { return KindCancelled }
 func (*StoodDown) Kind() Kind        { return KindStoodDown }
+func (*Transferred) Kind() Kind      { return KindTransferred }
+func (*Carried) Kind() Kind          { return KindCarried }
+func (*HandedOver) Kind() Kind       { return KindHandedOver }
+func (*CellChanged) Kind() Kind      { return KindCellChanged }
+func (*StationPlaced) Kind() Kind    { return KindStationPlaced }
+func (*StationExpelled) Kind() Kind  { return KindStationExpelled }
+func (*KeyChanged) Kind() Kind       { return KindKeyChanged }
+func (*Sealed) Kind() Kind           { return KindSealed }
 func (f *Foreign) Kind() Kind        { return f.Name }

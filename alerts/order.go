@@ -32,7 +32,7 @@ func InOrder(pending []Event) []Event {
 }
 
 func lane(e Event) int {
-	if AlarmLane(e.Kind) {
+	if e.AlarmLane() {
 		return 0
 	}
 	return 1

@@ -16,7 +16,7 @@ const ownRings = 2
 // once. A red alarm with fewer coming than wanted widens after WidenAfter: to the second ring by itself,
 // further only while no dispatcher has done anything about it; afterwards it is his word.
 func (r *Rules) Due(i *Incident, sinceWave time.Duration) (*Waved, bool) {
-	if !i.AlarmOpen() {
+	if !i.AlarmOpen() || i.Moved != nil {
 		return nil, false
 	}
 	last := i.Waves[len(i.Waves)-1]

@@ -20,7 +20,8 @@ func (s *Stamp) UnmarshalJSON(b []byte) error { return (*time.Time)(s).Unmarshal
 // Shown is an incident as one class of people may see it. What the class may not know is absent.
 type Shown struct {
 	ID          IncidentID  `json:"id"`
-	Cell        CellID      `json:"cell"`
+	Cell        CellID      `json:"cell" doc:"whose record it is in"`
+	MovedTo     CellID      `json:"moved_to,omitempty" doc:"the cell it is going to, until that has it"`
 	Category    string      `json:"category"`
 	Grade       Grade       `json:"grade"`
 	Status      Status      `json:"status"`
@@ -123,6 +124,7 @@ type ShownRef struct {
 type ShownLine struct {
 	Event       Hash      `json:"event"`
 	Index       uint64    `json:"index,omitempty" doc:"in the cell's record; absent while provisional"`
+	From        CellID    `json:"from,omitempty" doc:"the cell whose record it was carried over from"`
 	Kind        Kind      `json:"kind"`
 	By          PersonID  `json:"by,omitempty" doc:"absent: the station itself"`
 	Station     StationID `json:"station"`
@@ -141,7 +143,7 @@ func (r *Rules) Redact(who Subject, i *Incident) (Shown, bool) {
 		return Shown{}, false
 	}
 	s := Shown{
-		ID: i.ID, Cell: i.Cell, Category: i.Raised.Category, Grade: i.Grade, Status: i.Status,
+		ID: i.ID, Cell: i.Cell, MovedTo: i.MovedTo, Category: i.Raised.Category, Grade: i.Grade, Status: i.Status,
 		Place: i.Raised.Place, Card: i.Card, Drill: i.Raised.Drill, RaisedAt: Stamp(i.RaisedAt),
 		Provisional: i.Provisional(), Alarm: ShownAlarm{Open: i.AlarmOpen()}, Waves: []ShownWave{},
 		Wanted: i.Raised.Wanted, Coming: i.Coming(), OnScene: i.OnScene(),
@@ -193,8 +195,12 @@ func (i *Incident) full() *ShownFull {
 		f.Support = append(f.Support, ShownSupport{c.Event, c.By, c.Words, c.Place, Stamp(c.At), c.Provisional})
 	}
 	for _, l := range i.Log {
+		var from CellID
+		if l.Origin != nil {
+			from = l.Origin.Cell
+		}
 		f.Timeline = append(f.Timeline, ShownLine{
-			Event: l.Event.ID, Index: l.Index, Kind: l.Event.Kind, By: l.Event.Actor, Station: l.Event.Station,
+			From: from, Event: l.Event.ID, Index: l.Index, Kind: l.Event.Kind, By: l.Event.Actor, Station: l.Event.Station,
 			At: Stamp(l.At), ToldAt: Stamp(l.Event.At), Provisional: l.Provisional,
 			Verdict: l.Verdict.Code, Lost: l.Verdict.Lost.shown(), Body: l.Event.Body,
 		})

@@ -21,18 +21,25 @@ type State struct {
 	order     []IncidentID              // by first index; a fork's own only
 	busy      map[PersonID][]IncidentID // open incidents that bind a person; lists are replaced, never changed
 	entries   []Entry
-	strays    map[Hash]bool // entries that belong to no incident: refused raises
+	strays    map[Hash]bool       // entries that belong to no incident: refused raises, what was carried here twice
+	alarms    map[IncidentID]bool // open ones of this cell
+	directory *Directory          // nil but in the home cell of a county that changed; never changed itself
+	sealed    *sealing            // nil: the record goes on
 }
 
 // NewState is the fold of an empty record.
 func NewState(cell CellID) *State {
-	return &State{Cell: cell, incidents: map[IncidentID]*Incident{}, busy: map[PersonID][]IncidentID{}, strays: map[Hash]bool{}}
+	return &State{
+		Cell: cell, incidents: map[IncidentID]*Incident{}, busy: map[PersonID][]IncidentID{}, strays: map[Hash]bool{},
+		alarms: map[IncidentID]bool{},
+	}
 }
 
 // Fork is a scratch copy for judging a batch: what is applied to it never reaches s.
 func (s *State) Fork() *State {
 	f := NewState(s.Cell)
 	f.Epoch, f.Index, f.Chain, f.under = s.Epoch, s.Index, s.Chain, s
+	f.directory, f.sealed = s.directory, s.sealed
 	maps.Copy(f.busy, s.busy)
 	return f
 }
@@ -74,18 +81,40 @@ func (s *State) Has(in IncidentID, id Hash) bool {
 	if i, ok := s.Incident(in); ok && i.line(id) != nil {
 		return true
 	}
-	return s.stray(id)
+	return in == DirectoryID && s.directory != nil && lineOf(s.directory.Log, id) != nil || s.stray(id)
+}
+
+// Directory is what this record says of the county; nil where it says nothing. It is never changed.
+func (s *State) Directory() *Directory { return s.directory }
+
+// SealedInto is the successor of a record that has ended; false while it goes on.
+func (s *State) SealedInto() (CellID, bool) {
+	if s.sealed == nil {
+		return "", false
+	}
+	return s.sealed.Into, true
+}
+
+// OpenAlarms are the incidents of this cell that are being announced, in no order. What has moved to another
+// cell is announced there.
+func (s *State) OpenAlarms() []*Incident {
+	out := make([]*Incident, 0, len(s.alarms))
+	for id := range s.alarms {
+		out = append(out, s.incidents[id])
+	}
+	return out
 }
 
 func (s *State) stray(id Hash) bool {
 	return s.strays[id] || s.under != nil && s.under.stray(id)
 }
 
-// Change is what one entry did. Incident is the new view of it, nil where the entry belongs to none; a
-// duplicate makes the zero Change.
+// Change is what one entry did. Incident is the new view of it, nil where the entry belongs to none; Directory
+// the new one, nil where the entry says nothing of the county. A duplicate makes the zero Change.
 type Change struct {
-	Incident *Incident
-	Entry    Entry
+	Incident  *Incident
+	Directory *Directory
+	Entry     Entry
 }
 
 // Apply folds one entry. It reads nothing but the entry, so all stations agree whatever their tables,
@@ -98,20 +127,48 @@ func (s *State) Apply(e Entry) Change {
 	if s.under == nil {
 		s.entries = append(s.entries, e)
 	}
+	if OfCounty(e.Event.Kind) {
+		return s.applyCounty(e)
+	}
 	old, known := s.Incident(e.Event.Incident)
-	if !known && (e.Event.Kind != KindRaised || !e.Verdict.Accepted()) {
+	carried, isCarried := e.Event.Body.(*Carried)
+	opens := e.Verdict.Accepted() && (e.Event.Kind == KindRaised || isCarried && carried.Event.Kind == KindRaised)
+	switch {
+	case isCarried && (e.Verdict.Code == Same || e.Verdict.Code == Forbidden):
+		s.strays[e.Event.ID] = true
+		if known && e.Verdict.Code == Same && carried.Index > old.Carried[carried.From] {
+			n := *old // the same alert was raised here too: nothing new, but the entries after it may come
+			n.Carried = cloned(old.Carried)
+			n.Carried[carried.From] = carried.Index
+			s.incidents[n.ID] = &n
+		}
+		return Change{Entry: e}
+	case !known && !opens:
 		s.strays[e.Event.ID] = true
 		return Change{Entry: e}
-	}
-	if !known {
+	case !known:
 		s.order = append(s.order, e.Event.Incident)
-	} else if s.under != nil {
+	case s.under != nil:
 		old = old.scratch()
 	}
 	i := old.advance(Line{Entry: e})
 	s.incidents[i.ID] = i
 	s.keepBusy(i)
+	if i.AlarmOpen() && i.Moved == nil {
+		s.alarms[i.ID] = true
+	} else {
+		delete(s.alarms, i.ID)
+	}
 	return Change{Incident: i, Entry: e}
+}
+
+// applyCounty folds what is about the county or the cell itself.
+func (s *State) applyCounty(e Entry) Change {
+	s.directory = s.directory.advance(Line{Entry: e})
+	if b, ok := e.Event.Body.(*Sealed); ok && e.Verdict.Accepted() {
+		s.sealed = &sealing{Into: b.Into, Ref: Ref{Event: e.Event.ID, At: e.At, Kind: KindSealed}}
+	}
+	return Change{Entry: e, Directory: s.directory}
 }
 
 // keepBusy notes who is bound by the incident, and who no longer is.
@@ -153,6 +210,14 @@ func (s *State) Hash() Hash {
 		// encodes, and always alike.
 		if err := enc.Encode(i); err != nil {
 			panic("alerts: an incident does not encode: " + err.Error())
+		}
+	}
+	if s.directory != nil {
+		if err := enc.Encode(struct {
+			*Directory
+			*sealing
+		}{s.directory, s.sealed}); err != nil {
+			panic("alerts: a directory does not encode: " + err.Error())
 		}
 	}
 	return Hash(h.Sum(nil))

@@ -32,7 +32,7 @@ func standingOf(e Event) Standing {
 	}
 	roles := map[PersonID][]Role{
 		"villager": {Reporter}, "vol": {Volunteer}, "vol2": {Volunteer}, "grid": {GridWorker}, "officer": {Officer},
-		"li": {Dispatcher}, "zhao": {Dispatcher}, "kiosk:village": {KioskRole},
+		"li": {Dispatcher}, "zhao": {Dispatcher}, "kiosk:village": {KioskRole}, "chief": {Admin},
 	}[e.Actor]
 	return Standing{Roles: roles, Kind: kind, Version: 1}
 }
@@ -44,7 +44,7 @@ func testRules() *Rules {
 	all := append(append(append([]Role{}, police...), desk...), public...)
 	trusted := []StationKind{PolicePost, TownshipOffice, CountyOffice}
 	facts := Move{By: all}
-	decides := Move{By: desk, At: trusted}
+	decides, governs := Move{By: desk, At: trusted}, Move{By: []Role{Admin}, At: trusted}
 	return &Rules{
 		Version: 1,
 		Categories: map[string]Category{
@@ -58,7 +58,8 @@ func testRules() *Rules {
 			KindOnScene: facts, KindReleased: facts, KindClue: facts, KindSupportRequested: facts,
 			KindNote: {By: append(police, desk...), Own: true}, KindCancelRequested: {By: desk, Own: true},
 			KindRegistered: decides, KindGraded: decides, KindWave: decides, KindCardUpdated: decides, KindAssigned: decides,
-			KindResolved: {By: append(desk, Officer), At: trusted}, KindCancelled: decides, KindStoodDown: decides,
+			KindResolved: {By: append(desk, Officer), At: trusted}, KindCancelled: decides, KindStoodDown: decides, KindTransferred: decides,
+			KindCellChanged: governs, KindStationPlaced: governs, KindStationExpelled: governs, KindKeyChanged: governs,
 		},
 	}
 }
@@ -76,7 +77,7 @@ func (s *story) event(station StationID, actor PersonID, b Body) Event {
 	s.n++
 	s.clock = s.clock.Add(time.Second)
 	e := Event{
-		ID: Hash(sha256.Sum256(fmt.Append(nil, s.n))), Station: station, Cell: cell, Incident: inc,
+		ID: Hash(sha256.Sum256(fmt.Append(nil, s.n))), Station: station, Cell: s.state.Cell, Incident: inc,
 		Actor: actor, Kind: b.Kind(), At: s.clock, Body: b,
 	}
 	if i, ok := s.state.Incident(inc); ok && e.Kind != KindRaised {

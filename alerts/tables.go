@@ -10,7 +10,8 @@ import (
 var allKinds = []Kind{
 	KindRaised, KindEmergencyCalled, KindRegistered, KindGraded, KindWave, KindReceipts, KindAccepted, KindDeclined, KindEnRoute,
 	KindOnScene, KindReleased, KindSupportRequested, KindClue, KindCardUpdated, KindAssigned, KindNote, KindCancelRequested,
-	KindResolved, KindCancelled, KindStoodDown,
+	KindResolved, KindCancelled, KindStoodDown, KindTransferred, KindCarried, KindHandedOver,
+	KindCellChanged, KindStationPlaced, KindStationExpelled, KindKeyChanged, KindSealed,
 }
 
 // Check refuses tables that a station cannot work by, or that would break a promise; each mistake is named
@@ -26,7 +27,9 @@ func (r *Rules) Check() error {
 	}
 	for _, k := range allKinds {
 		_, there := r.Moves[k]
-		p.bad(!there && k != KindReceipts, "moves.%s: missing, so nobody could do it", k) // receipts are a station's own
+		row, _ := rowOf(k)
+		p.bad(!there && !row.own, "moves.%s: missing, so nobody could do it", k)
+		p.bad(there && row.own, "moves.%s: only stations do it, no person", k)
 	}
 	// Maps come in any order; people compare messages.
 	slices.SortFunc(p, func(a, b error) int { return cmp.Compare(a.Error(), b.Error()) })
@@ -62,7 +65,7 @@ func (p *problems) move(k Kind, m Move) {
 		p.bad(status.rank() == 0, "moves.%s.from: there is no status %q", k, status)
 	}
 	p.bad(FieldOf(k) == "" && len(m.From) > 0, "moves.%s.from: a fact is never refused for the status", k)
-	if FieldOf(k) == "" && k != KindWave {
+	if FieldOf(k) == "" && k != KindWave && !OfCounty(k) {
 		return
 	}
 	// A stolen village box must not end a search or wake the county, whatever the table says.

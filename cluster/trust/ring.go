@@ -158,6 +158,11 @@ func (r *Ring) Check(raw []byte) (alerts.Event, error) {
 	if err := e.Check(); err != nil {
 		return alerts.Event{}, fmt.Errorf("event %s of %s: %w", e.ID.Short(), e.Station, err)
 	}
+	if c, ok := e.Body.(*alerts.Carried); ok { // nobody can carry what was never signed
+		if _, err := r.Check(c.Raw); err != nil {
+			return alerts.Event{}, err
+		}
+	}
 	return e, nil
 }
 

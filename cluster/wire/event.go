@@ -14,6 +14,9 @@ import (
 // MaxEvent is the longest envelope in bytes: room for a note, a card and sealed fields, never for media.
 const MaxEvent = 16 << 10
 
+// maxEnvelope is MaxEvent and what carrying such an event into another cell puts around it.
+const maxEnvelope = MaxEvent + 1<<10
+
 // Versions and algorithms of the forms below.
 const (
 	version    = 1
@@ -88,7 +91,7 @@ func Seal(signed, sig, actorSig []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(raw) > MaxEvent {
+	if len(raw) > maxEnvelope {
 		return nil, fmt.Errorf("event of %d bytes: at most %d fit", len(raw), MaxEvent)
 	}
 	return raw, nil
@@ -96,7 +99,7 @@ func Seal(signed, sig, actorSig []byte) ([]byte, error) {
 
 // Unseal takes an envelope apart without reading the signed part. Errors wrap ErrMalformed.
 func Unseal(raw []byte) (signed, sig, actorSig []byte, err error) {
-	if len(raw) > MaxEvent {
+	if len(raw) > maxEnvelope {
 		return nil, nil, nil, fmt.Errorf("%w: event of %d bytes, at most %d are taken", ErrMalformed, len(raw), MaxEvent)
 	}
 	var v envelope
@@ -126,6 +129,9 @@ func DecodeEvent(raw []byte) (alerts.Event, error) {
 	// One event has one form: else a station could give the same deed many names.
 	if again, err := EncodeEvent(e); err != nil || !bytes.Equal(again, signed) {
 		return alerts.Event{}, fmt.Errorf("%w: event is not deterministic CBOR", ErrMalformed)
+	}
+	if e.Kind != alerts.KindCarried && len(raw) > MaxEvent {
+		return alerts.Event{}, fmt.Errorf("%w: event of %d bytes, at most %d are taken", ErrMalformed, len(raw), MaxEvent)
 	}
 	e.ID, e.Raw = EventID(signed), raw
 	return e, nil
@@ -174,7 +180,22 @@ func decodeBody(k alerts.Kind, raw cbor.RawMessage) (alerts.Body, error) {
 	if body.Kind() != k {
 		return nil, fmt.Errorf("%w: %s with the body of %s", ErrMalformed, k, body.Kind())
 	}
+	if c, ok := body.(*alerts.Carried); ok {
+		return c, decodeCarried(c)
+	}
 	return body, nil
+}
+
+// decodeCarried fills in the event that was carried. It is of one layer: what is carried on is unwrapped first.
+func decodeCarried(c *alerts.Carried) (err error) {
+	c.At = c.At.UTC()
+	if len(c.Raw) > MaxEvent {
+		return fmt.Errorf("%w: carried event of %d bytes, at most %d are taken", ErrMalformed, len(c.Raw), MaxEvent)
+	}
+	if c.Event, err = DecodeEvent(c.Raw); err == nil && c.Event.Kind == alerts.KindCarried {
+		err = fmt.Errorf("%w: what was carried is carried again", ErrMalformed)
+	}
+	return err
 }
 
 func hash(b []byte) (h alerts.Hash, err error) {
