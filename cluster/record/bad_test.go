@@ -46,7 +46,7 @@ func TestADamagedRecordStandsStillAndTheStationOpens(t *testing.T) {
 			c.raise("post")
 		}
 		c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
-		if err := c.up["post"].cell.raft.Snapshot().Error(); err != nil {
+		if err := c.up["post"].cell.council().raft.Snapshot().Error(); err != nil {
 			t.Fatal(err)
 		}
 		c.stop("post")

@@ -55,7 +55,7 @@ func BenchmarkRaftCommit(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if err := l.cell.raft.Apply(data, 0).Error(); err != nil {
+		if err := l.cell.council().raft.Apply(data, 0).Error(); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"time"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 	"go.uber.org/zap"
@@ -67,11 +67,9 @@ type Cell struct {
 	log   *zap.Logger
 	host  *Host
 	store *store
-	logs  *logStore
 	fold  *fold
-	layer *layer
-	trans *raft.NetworkTransport
-	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
+	sits  atomic.Pointer[council] // raft's part; nil between two of them
+	anew  chan struct{}           // the council is to be opened anew
 	poke  chan struct{}
 
 	ctx    context.Context
@@ -80,7 +78,6 @@ type Cell struct {
 
 	mu     sync.Mutex // guards the rest; never held while anything else is called
 	closed bool
-	dead   error                       // why raft is no longer taking part
 	heard  map[alerts.StationID]uint64 // how far others said they are
 	from   alerts.StationID            // whom we follow
 	told   frame                       // what it said last, without entries
@@ -89,7 +86,7 @@ type Cell struct {
 
 // Open opens a record and takes part in its cell. The fold shows all that is kept here when it returns.
 func Open(h *Host, cfg Config) (_ *Cell, err error) {
-	c := &Cell{cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{}}
+	c := &Cell{cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1), anew: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{}}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, err
@@ -106,80 +103,11 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	if c.fold, err = newFold(cfg.Cell, c.store); err != nil {
 		c.fold.Stop(err) // the station lives on and says so
 	}
-	c.layer = newLayer(cfg)
-	if err := c.openRaft(); err != nil {
-		c.die(fmt.Errorf("raft does not start: %w", err))
-	}
+	c.sits.Store(c.openCouncil())
 	h.add(c)
-	if c.raft != nil {
-		c.wg.Go((&duty{c: c, seen: map[alerts.Hash]time.Time{}}).run)
-		c.wg.Go((&voters{c: c, since: map[alerts.StationID]time.Time{}}).run)
-	}
+	c.wg.Go(c.keepCouncil)
 	c.wg.Go((&source{c: c, rest: map[alerts.StationID]rest{}}).run)
 	return c, nil
-}
-
-// openRaft fails on a damaged log, which must not keep a station from its alarms: a voter that lost its
-// log may not vote again, but it can follow.
-func (c *Cell) openRaft() (err error) {
-	if c.logs, err = openLogStore(filepath.Join(c.cfg.Dir, "raft.db"), c.die); err != nil {
-		return err
-	}
-	log := bridge(c.log)
-	conf := c.cfg.Links.raft(raft.ServerID(c.cfg.Self))
-	conf.Logger = log
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(c.cfg.Dir, keepSnapshots, log)
-	if err != nil {
-		return err
-	}
-	c.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream: c.layer, MaxPool: poolSize, Timeout: c.cfg.Links.patience(), Logger: log, MsgpackUseNewTimeFormat: true,
-	})
-	if err := c.found(conf, snaps); err != nil {
-		return err
-	}
-	err = guarded(func() (err error) { // it panics at a log that it cannot read
-		c.raft, err = raft.NewRaft(conf, &fsm{fold: c.fold, at: Head{Epoch: firstEpoch}}, c.logs, c.logs, snaps, c.trans)
-		return err
-	})
-	c.logs.parks.Store(true) // from now on a goroutine of raft's own asks
-	return err
-}
-
-// found writes the first configuration at a founder: the same at each, so it does not matter who begins.
-func (c *Cell) found(conf *raft.Config, snaps raft.SnapshotStore) error {
-	had, err := raft.HasExistingState(c.logs, c.logs, snaps)
-	if err != nil || had || !slices.Contains(c.cfg.Founders, c.cfg.Self) {
-		return err
-	}
-	var first raft.Configuration
-	for _, s := range c.cfg.Founders {
-		first.Servers = append(first.Servers, raft.Server{ID: raft.ServerID(s), Address: raft.ServerAddress(s)})
-	}
-	return raft.BootstrapCluster(conf, c.logs, c.logs, snaps, c.trans, first)
-}
-
-// die takes raft off the network: its store does not answer, and a leader like that would go on sending
-// heartbeats. It may be called by raft itself.
-func (c *Cell) die(err error) {
-	c.mu.Lock()
-	first := c.dead == nil
-	if first {
-		c.dead = err
-	}
-	c.mu.Unlock()
-	if first {
-		c.log.Error("this station no longer takes part in the cell's record", zap.Error(err))
-		c.closeTransport()
-	}
-}
-
-func (c *Cell) closeTransport() {
-	if c.trans != nil {
-		c.trans.Close()
-		c.trans.CloseStreams()
-	}
-	c.layer.Close()
 }
 
 // begin counts a stream in, unless the cell is closing.
@@ -204,25 +132,19 @@ func (c *Cell) Close() error {
 	c.mu.Unlock()
 	c.host.remove(c)
 	c.cancel()
-	var err error
-	if c.raft != nil {
-		end := c.raft.Shutdown()
-		c.logs.Release()
-		c.closeTransport() // raft waits for what it has on its way, over links that may be cut
-		err = end.Error()
-	}
 	c.wg.Wait()
+	var err error
+	if k := c.council(); k != nil {
+		err = k.close()
+	}
 	return errors.Join(err, c.closeStores())
 }
 
-func (c *Cell) closeStores() (err error) {
-	if c.logs != nil {
-		err = c.logs.Close()
+func (c *Cell) closeStores() error {
+	if c.store == nil {
+		return nil
 	}
-	if c.store != nil {
-		err = errors.Join(err, c.store.Close())
-	}
-	return err
+	return c.store.Close()
 }
 
 // Poke says that the pending events have changed.
@@ -286,21 +208,23 @@ func (c *Cell) mayVote(s alerts.StationID) bool {
 }
 
 func (c *Cell) leads() bool {
-	return c.raft != nil && c.raft.State() == raft.Leader && c.Err() == nil
+	k := c.council()
+	return k != nil && k.raft != nil && k.raft.State() == raft.Leader && c.Err() == nil
 }
 
 // raftLeader is who leads as raft here knows; empty where it does not know, or no longer takes part.
 func (c *Cell) raftLeader() alerts.StationID {
-	if c.gone() {
+	k := c.council()
+	if k == nil || k.raft == nil || k.reason() != nil {
 		return ""
 	}
-	_, id := c.raft.LeaderWithID()
+	_, id := k.raft.LeaderWithID()
 	return alerts.StationID(id)
 }
 
 // leader is who leads, by raft where this station votes, else as the station it follows says.
 func (c *Cell) leader() alerts.StationID {
-	if l := c.raftLeader(); l != "" || c.votes() && !c.gone() {
+	if l := c.raftLeader(); l != "" || c.votes() && c.council().reason() == nil {
 		return l
 	}
 	c.mu.Lock()
@@ -324,10 +248,11 @@ func (c *Cell) voters() []alerts.StationID {
 }
 
 func (c *Cell) raftVoters() (out []alerts.StationID) {
-	if c.raft == nil {
+	k := c.council()
+	if k == nil || k.raft == nil {
 		return nil
 	}
-	for _, s := range c.raft.GetConfiguration().Configuration().Servers {
+	for _, s := range k.raft.GetConfiguration().Configuration().Servers {
 		if s.Suffrage == raft.Voter {
 			out = append(out, alerts.StationID(s.ID))
 		}
@@ -335,21 +260,12 @@ func (c *Cell) raftVoters() (out []alerts.StationID) {
 	return out
 }
 
-// gone reports whether raft has been taken off the network.
-func (c *Cell) gone() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dead != nil
-}
-
 // Err is why this record stands still here, or nil.
 func (c *Cell) Err() error {
 	if err := c.fold.Err(); err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dead
+	return c.council().reason()
 }
 
 // Status is how the record stands here.
@@ -359,8 +275,8 @@ func (c *Cell) Status() Status {
 		Role: Follower, Leader: c.leader(), Voters: c.voters(),
 		Epoch: head.Epoch, Index: head.Index, Chain: head.Chain, Err: c.Err(),
 	}
-	if c.raft != nil {
-		s.Term = c.raft.CurrentTerm()
+	if k := c.council(); k != nil && k.raft != nil {
+		s.Term = k.raft.CurrentTerm()
 	}
 	switch {
 	case c.leads():

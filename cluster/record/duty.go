@@ -20,7 +20,7 @@ const (
 
 // duty is the leader's: what is pending gets judged and logged, one batch in flight.
 type duty struct {
-	c     *Cell
+	c     *council
 	ready bool                      // the barrier of this term of leadership is behind us
 	seen  map[alerts.Hash]time.Time // when an event was first held back
 }

@@ -84,7 +84,11 @@ func (h *Host) serve(peer alerts.StationID, conn net.Conn) {
 	case c == nil:
 		conn.Close()
 	case o.Purpose == forRaft && c.mayVote(peer):
-		c.layer.take(conn, r)
+		if k := c.council(); k != nil {
+			k.layer.take(conn, r)
+		} else {
+			conn.Close()
+		}
 	case o.Purpose == forFollow:
 		c.serve(peer, conn, r, o)
 	default:

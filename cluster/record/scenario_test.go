@@ -231,7 +231,7 @@ func TestLeaderWhoseDiskFailsIsReplaced(t *testing.T) {
 		old := c.leader()
 		c.raise("zhangyong")
 		c.eventually(20*time.Second, "recorded", c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
-		c.up[old].cell.logs.db.Close()
+		c.up[old].cell.council().logs.db.Close()
 		for range 5 {
 			c.raise("zhangyong")
 		}
@@ -282,7 +282,7 @@ func TestVoterComesBackBehindTheLog(t *testing.T) {
 			time.Sleep(50 * time.Millisecond) // a raft log each
 		}
 		c.eventually(20*time.Second, "recorded", c.allRecorded(l))
-		r := c.up[l].cell.raft
+		r := c.up[l].cell.council().raft
 		conf := r.ReloadableConfig()
 		conf.TrailingLogs = 1
 		if err := r.ReloadConfig(conf); err != nil {
@@ -293,9 +293,11 @@ func TestVoterComesBackBehindTheLog(t *testing.T) {
 		}
 		b := c.start(away)
 		c.eventually(20*time.Second, "voter is back", c.allRecorded(three...))
-		c.eventually(20*time.Second, "by a snapshot", func() bool { return b.cell.raft.Stats()["last_snapshot_index"] != "0" })
+		c.eventually(20*time.Second, "by a snapshot", func() bool { return b.cell.council().raft.Stats()["last_snapshot_index"] != "0" })
 		c.raise(away)
-		c.eventually(20*time.Second, "and goes on", func() bool { return b.cell.raft.AppliedIndex() == r.AppliedIndex() && c.allRecorded(three...)() })
+		c.eventually(20*time.Second, "and goes on", func() bool {
+			return b.cell.council().raft.AppliedIndex() == r.AppliedIndex() && c.allRecorded(three...)()
+		})
 		c.checkRecords()
 		// and comes up from its own snapshot as well
 		c.stop(away)

@@ -21,7 +21,7 @@ const (
 // voters brings the cell to three voters while this station leads. It never takes a vote away: that a
 // station is out of sight is no reason, or two halves of a county could each think themselves whole.
 type voters struct {
-	c     *Cell
+	c     *council
 	since map[alerts.StationID]time.Time // alive without a break since
 }
 

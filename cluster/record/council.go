@@ -1,0 +1,182 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+)
+
+// convokeEvery is how often a council that should sit and does not is tried again.
+const convokeEvery = time.Second
+
+// council is a station's part in the agreement of one epoch's voters: raft and all that works by it. The
+// record outlives it; a new epoch, or a disk that is well again, gets a new one.
+type council struct {
+	*Cell
+	dir   string
+	logs  *logStore
+	layer *layer
+	trans *raft.NetworkTransport
+	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
+
+	ctx    context.Context // ends with this council, or with the cell
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+
+	mu   sync.Mutex // guards the rest
+	dead error      // why raft is no longer taking part
+}
+
+// openCouncil never fails as a whole: a station whose raft does not start still follows, and says so.
+func (c *Cell) openCouncil() *council {
+	k := &council{Cell: c, dir: c.cfg.Dir, layer: newLayer(c.cfg)}
+	k.ctx, k.cancel = context.WithCancel(c.ctx)
+	if err := k.openRaft(); err != nil {
+		k.die(fmt.Errorf("raft does not start: %w", err))
+	}
+	if k.raft != nil {
+		k.work.Go((&duty{c: k, seen: map[alerts.Hash]time.Time{}}).run)
+		k.work.Go((&voters{c: k, since: map[alerts.StationID]time.Time{}}).run)
+	}
+	return k
+}
+
+// openRaft fails on a damaged log, which must not keep a station from its alarms: a voter that lost its
+// log may not vote again, but it can follow.
+func (k *council) openRaft() (err error) {
+	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return err
+	}
+	if k.logs, err = openLogStore(filepath.Join(k.dir, "raft.db"), k.die); err != nil {
+		return err
+	}
+	log := bridge(k.log)
+	conf := k.cfg.Links.raft(raft.ServerID(k.cfg.Self))
+	conf.Logger = log
+	snaps, err := raft.NewFileSnapshotStoreWithLogger(k.dir, keepSnapshots, log)
+	if err != nil {
+		return err
+	}
+	k.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream: k.layer, MaxPool: poolSize, Timeout: k.cfg.Links.patience(), Logger: log, MsgpackUseNewTimeFormat: true,
+	})
+	if err := k.found(conf, snaps); err != nil {
+		return err
+	}
+	err = guarded(func() (err error) { // it panics at a log that it cannot read
+		k.raft, err = raft.NewRaft(conf, &fsm{fold: k.fold, at: Head{Epoch: firstEpoch}}, k.logs, k.logs, snaps, k.trans)
+		return err
+	})
+	k.logs.parks.Store(true) // from now on a goroutine of raft's own asks
+	return err
+}
+
+// found writes the first configuration at a founder: the same at each, so it does not matter who begins.
+func (k *council) found(conf *raft.Config, snaps raft.SnapshotStore) error {
+	had, err := raft.HasExistingState(k.logs, k.logs, snaps)
+	if err != nil || had || !slices.Contains(k.cfg.Founders, k.cfg.Self) {
+		return err
+	}
+	var first raft.Configuration
+	for _, s := range k.cfg.Founders {
+		first.Servers = append(first.Servers, raft.Server{ID: raft.ServerID(s), Address: raft.ServerAddress(s)})
+	}
+	return raft.BootstrapCluster(conf, k.logs, k.logs, snaps, k.trans, first)
+}
+
+// die takes raft off the network: its store does not answer, and a leader like that would go on sending
+// heartbeats. It may be called by raft itself.
+func (k *council) die(err error) {
+	k.mu.Lock()
+	first := k.dead == nil
+	if first {
+		k.dead = err
+	}
+	k.mu.Unlock()
+	if first {
+		k.log.Error("this station no longer takes part in the cell's record", zap.Error(err))
+		k.closeTransport()
+	}
+}
+
+// reason is why raft has been taken off the network, or nil.
+func (k *council) reason() error {
+	if k == nil {
+		return nil
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.dead
+}
+
+func (k *council) closeTransport() {
+	if k.trans != nil {
+		k.trans.Close()
+		k.trans.CloseStreams()
+	}
+	k.layer.Close()
+}
+
+// close ends raft and waits for all that works by it.
+func (k *council) close() error {
+	k.cancel()
+	var err error
+	if k.raft != nil {
+		end := k.raft.Shutdown()
+		k.logs.Release()
+		k.closeTransport() // raft waits for what it has on its way, over links that may be cut
+		err = end.Error()
+	}
+	k.work.Wait()
+	k.layer.Close()
+	if k.logs != nil {
+		err = errors.Join(err, k.logs.Close())
+	}
+	return err
+}
+
+// Err is why the record stands still here, or raft no longer takes part; nil when neither is so.
+func (k *council) Err() error {
+	if err := k.fold.Err(); err != nil {
+		return err
+	}
+	return k.reason()
+}
+
+// council is the one that sits now; nil between two.
+func (c *Cell) council() *council { return c.sits.Load() }
+
+// reseat has the council opened anew, whatever it is at.
+func (c *Cell) reseat() {
+	select {
+	case c.anew <- struct{}{}:
+	default:
+	}
+}
+
+// keepCouncil opens the council anew when that is asked for.
+func (c *Cell) keepCouncil() {
+	for {
+		select {
+		case <-c.ctx.Done():
+			return
+		case <-c.anew:
+		}
+		if k := c.sits.Swap(nil); k != nil {
+			if err := k.close(); err != nil {
+				c.log.Warn("end a council", zap.Error(err))
+			}
+		}
+		c.sits.Store(c.openCouncil())
+	}
+}
