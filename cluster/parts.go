@@ -17,7 +17,7 @@ func (c *County) openRecords() error {
 		r, err := record.Open(c.host, record.Config{
 			Cell: cell.ID, Dir: filepath.Join(c.cfg.Dir, "cells", string(cell.ID)), Self: c.cfg.Identity.Station,
 			Identity: c.cfg.Identity, Ring: c.cfg.Ring, Port: c.port, Founders: cell.Founders,
-			Addr: c.addr, Alive: func() []alerts.StationID { return c.Stations(cell.ID) },
+			Addr: c.addr, Alive: func() []alerts.StationID { return c.Stations(cell.ID) }, Power: c.power,
 			Rules: c.cfg.Rules, Standing: c.cfg.Standing,
 			Pending: func() []alerts.Event { return c.set.List(cell.ID) },
 			Links:   profile(c.cfg.Mixed), Log: c.log.Named("record"),
@@ -31,6 +31,15 @@ func (c *County) openRecords() error {
 		c.sweep(cell.ID, r)
 	}
 	return nil
+}
+
+// power is what a station says of its link and its power.
+func (c *County) power(s alerts.StationID) (wired, battery bool) {
+	if g := c.gossip.Load(); g != nil {
+		m, _ := g.Member(s)
+		return m.Wired, m.Battery
+	}
+	return c.cfg.Hints.Wired, c.cfg.Hints.Battery
 }
 
 func profile(mixed bool) record.Profile {

@@ -17,6 +17,12 @@ const (
 	LinksMixed = "mixed" // metered or slow: an election takes seconds, idle traffic is small
 )
 
+// What keeps a station up: one with a battery is a better voter.
+const (
+	PowerMains   = "mains"
+	PowerBattery = "battery" // it outlives a power cut of some hours
+)
+
 // Defaults of a station's config.
 const (
 	DefaultHTTP = "127.0.0.1:8080" // loopback: a kiosk opens its own station, and needs no certificate for it
@@ -32,6 +38,7 @@ type Config struct {
 	Seeds  []string `yaml:"seeds"`
 	Demo   bool     `yaml:"demo"`
 	Links  string   `yaml:"links"`
+	Power  string   `yaml:"power"`
 	County string   `yaml:"county"`
 	Rules  string   `yaml:"rules"`
 	Log    string   `yaml:"log"`
@@ -60,6 +67,7 @@ func (c Config) withDefaults() Config {
 	set(&c.HTTP, DefaultHTTP)
 	set(&c.Mesh, DefaultMesh)
 	set(&c.Links, LinksLAN)
+	set(&c.Power, PowerMains)
 	set(&c.Log, defaultLog)
 	return c
 }
@@ -83,6 +91,9 @@ func (c Config) Check() error {
 	}
 	if c.Links != LinksLAN && c.Links != LinksMixed {
 		bad("links: %q is neither %s nor %s", c.Links, LinksLAN, LinksMixed)
+	}
+	if c.Power != "" && c.Power != PowerMains && c.Power != PowerBattery {
+		bad("power: %q is neither %s nor %s", c.Power, PowerMains, PowerBattery)
 	}
 	if _, err := zapcore.ParseLevel(c.Log); err != nil {
 		bad("log: %q is not one of debug, info, warn, error", c.Log)

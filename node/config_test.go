@@ -27,7 +27,7 @@ func written(t *testing.T, name, text string) string {
 func TestEveryShippedExampleLoads(t *testing.T) {
 	want := node.Config{
 		Dir: "./county/xinzhuang", HTTP: "127.0.0.1:8081", Mesh: "127.0.0.1:9081", Seeds: []string{"127.0.0.1:9080"},
-		Demo: true, Links: node.LinksLAN, Log: "info",
+		Demo: true, Links: node.LinksLAN, Power: node.PowerMains, Log: "info",
 	}
 	got, err := node.LoadConfig("../configs/station.yaml")
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -95,6 +95,7 @@ func TestMistakesInAConfigAreShownWithTheirLine(t *testing.T) {
 		{"no port", "dir: d\nmesh: 127.0.0.1\n", []string{`mesh: "127.0.0.1" is not host:port`}},
 		{"a port too high", "dir: d\nhttp: 127.0.0.1:70000\n", []string{"http", "0 to 65535"}},
 		{"a seed that is none", "dir: d\nseeds: [there]\n", []string{"seeds[0]"}},
+		{"unknown power", "dir: d\npower: sun\n", []string{"power", "mains", "battery"}},
 		{"unknown links", "dir: d\nlinks: smoke\n", []string{"links", "lan", "mixed"}},
 		{"an unknown log level", "dir: d\nlog: loud\n", []string{"log", "debug"}},
 		{"a demo for everybody", "dir: d\ndemo: true\nhttp: 0.0.0.0:8080\n", []string{"demo", "loopback", "127.0.0.1:8080"}},
@@ -118,7 +119,7 @@ func TestMistakesInAConfigAreShownWithTheirLine(t *testing.T) {
 func TestAConfigComesBackAsSaved(t *testing.T) {
 	want := node.Config{
 		Dir: "d", HTTP: "127.0.0.1:8080", Mesh: "0.0.0.0:9080", Seeds: []string{"10.0.0.1:9080"},
-		Demo: true, Links: node.LinksMixed, County: "c.yaml", Rules: "r.yaml", Log: "warn",
+		Demo: true, Links: node.LinksMixed, Power: node.PowerBattery, County: "c.yaml", Rules: "r.yaml", Log: "warn",
 	}
 	path := filepath.Join(t.TempDir(), "station.yaml")
 	if err := want.Save(path); err != nil {

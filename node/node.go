@@ -176,6 +176,7 @@ func (n *Node) hints() gossip.Hints {
 	h := gossip.Hints{
 		Name: n.identity.Name, Cell: n.identity.Cell, Kind: n.identity.Kind,
 		Mesh: n.cfg.Mesh, HTTP: n.URL(), PID: pid(),
+		Wired: n.cfg.Links == LinksLAN, Battery: n.cfg.Power == PowerBattery,
 	}
 	if s, ok := n.data.Station(n.identity.Station); ok {
 		h.Name, h.Township, h.Point = s.Name, s.Township, &s.Place

@@ -22,6 +22,8 @@ type Hints struct {
 	Point    *alerts.Point // kept to a millionth of a degree, 0.1 m
 	PID      int
 	Looking  bool // a dispatcher is looking: positions are wanted there
+	Wired    bool // its link is not a mobile one
+	Battery  bool // it outlives a power cut
 }
 
 type hintsForm struct {
@@ -35,6 +37,8 @@ type hintsForm struct {
 	Point    []int  `cbor:"7,keyasint,omitempty"` // lon, lat in millionths of a degree
 	PID      int    `cbor:"8,keyasint,omitempty"`
 	Looking  bool   `cbor:"9,keyasint,omitempty"`
+	Battery  bool   `cbor:"12,keyasint,omitempty"`
+	Wired    bool   `cbor:"13,keyasint,omitempty"`
 }
 
 const (
@@ -46,7 +50,7 @@ const (
 func (h Hints) encode() ([]byte, error) {
 	f := hintsForm{
 		Version: hintsVersion, Name: h.Name, Township: h.Township, Cell: string(h.Cell), Kind: string(h.Kind),
-		Mesh: h.Mesh, HTTP: h.HTTP, PID: h.PID, Looking: h.Looking,
+		Mesh: h.Mesh, HTTP: h.HTTP, PID: h.PID, Looking: h.Looking, Wired: h.Wired, Battery: h.Battery,
 	}
 	if h.Point != nil {
 		if err := h.Point.Check(); err != nil {
@@ -76,7 +80,7 @@ func decodeHints(b []byte) (Hints, error) {
 	}
 	h := Hints{
 		Name: f.Name, Township: f.Township, Cell: alerts.CellID(f.Cell), Kind: alerts.StationKind(f.Kind),
-		Mesh: f.Mesh, HTTP: f.HTTP, PID: f.PID, Looking: f.Looking,
+		Mesh: f.Mesh, HTTP: f.HTTP, PID: f.PID, Looking: f.Looking, Wired: f.Wired, Battery: f.Battery,
 	}
 	if len(f.Point) == 2 {
 		p := alerts.Point{Lon: float64(f.Point[0]) / micro, Lat: float64(f.Point[1]) / micro}

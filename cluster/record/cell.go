@@ -27,12 +27,14 @@ type Config struct {
 	Identity *trust.Identity
 	Ring     *trust.Ring
 	Port     *trust.Port
-	Founders []alerts.StationID                    // the first voters, the same list at each of them
-	Addr     func(alerts.StationID) (string, bool) // where a station's mesh port is now
-	Alive    func() []alerts.StationID             // the cell's stations that are up: who may become a voter
-	Rules    *alerts.Rules                         //
-	Standing func(alerts.Event) alerts.Standing    // may read the record
-	Pending  func() []alerts.Event                 // of this cell
+	Founders []alerts.StationID                           // the first voters, the same list at each of them
+	Addr     func(alerts.StationID) (string, bool)        // where a station's mesh port is now
+	Alive    func() []alerts.StationID                    // the cell's stations that are up: who may become a voter
+	Wanted   func() int                                   // how many voters the directory asks for; nil or 0: it leaves that open
+	Power    func(alerts.StationID) (wired, battery bool) // what a station says of its link and power; nil: the best of all
+	Rules    *alerts.Rules                                //
+	Standing func(alerts.Event) alerts.Standing           // may read the record
+	Pending  func() []alerts.Event                        // of this cell
 	Links    Profile
 	Log      *zap.Logger
 }
@@ -121,7 +123,7 @@ func (c *Cell) begin() bool {
 	return true
 }
 
-// Close ends everything and waits for it.
+// Close hands over the lead, ends everything and waits for it.
 func (c *Cell) Close() error {
 	c.mu.Lock()
 	if c.closed {
@@ -130,6 +132,9 @@ func (c *Cell) Close() error {
 	}
 	c.closed = true
 	c.mu.Unlock()
+	if k := c.council(); k != nil {
+		k.handOver()
+	}
 	c.host.remove(c)
 	c.cancel()
 	c.wg.Wait()
@@ -235,11 +240,18 @@ func (c *Cell) leader() alerts.StationID {
 	return c.told.Leader
 }
 
-func (c *Cell) votes() bool { return slices.Contains(c.raftVoters(), c.cfg.Self) }
+func (c *Cell) votes() bool { return slices.Contains(c.raftVoters(), c.cfg.Self) && !c.unseated() }
+
+// unseated: raft here still believes that this station votes, and the leader, whom it follows, says who does.
+func (c *Cell) unseated() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.from != "" && c.told.Leader == c.from && len(c.told.Voters) > 0 && !slices.Contains(c.told.Voters, c.cfg.Self)
+}
 
 // voters are the cell's, as raft or the station we follow says.
 func (c *Cell) voters() []alerts.StationID {
-	if v := c.raftVoters(); len(v) > 0 {
+	if v := c.raftVoters(); len(v) > 0 && !c.unseated() {
 		return v
 	}
 	c.mu.Lock()

@@ -27,6 +27,7 @@ type council struct {
 	logs  *logStore
 	layer *layer
 	trans *raft.NetworkTransport
+	peers *contacts
 	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
 
 	ctx    context.Context // ends with this council, or with the cell
@@ -46,7 +47,7 @@ func (c *Cell) openCouncil() *council {
 	}
 	if k.raft != nil {
 		k.work.Go((&duty{c: k, seen: map[alerts.Hash]time.Time{}}).run)
-		k.work.Go((&voters{c: k, since: map[alerts.StationID]time.Time{}}).run)
+		k.work.Go(newVoters(k).run)
 	}
 	return k
 }
@@ -70,11 +71,12 @@ func (k *council) openRaft() (err error) {
 	k.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: k.layer, MaxPool: poolSize, Timeout: k.cfg.Links.patience(), Logger: log, MsgpackUseNewTimeFormat: true,
 	})
+	k.peers = newContacts(k.trans)
 	if err := k.found(conf, snaps); err != nil {
 		return err
 	}
 	err = guarded(func() (err error) { // it panics at a log that it cannot read
-		k.raft, err = raft.NewRaft(conf, &fsm{fold: k.fold, at: Head{Epoch: firstEpoch}}, k.logs, k.logs, snaps, k.trans)
+		k.raft, err = raft.NewRaft(conf, &fsm{fold: k.fold, at: Head{Epoch: firstEpoch}}, k.logs, k.logs, snaps, k.peers)
 		return err
 	})
 	k.logs.parks.Store(true) // from now on a goroutine of raft's own asks

@@ -48,6 +48,10 @@ type county struct {
 	up       map[alerts.StationID]*box
 	made     []alerts.Event
 	away     map[alerts.StationID]bool // whom what is raised does not reach
+	links    Profile
+
+	sight sync.Mutex               // guards side
+	side  map[alerts.StationID]int // stations see each other by gossip on the same side; all begin on 0
 }
 
 // box is one station: its record, and a pending set of the simplest kind.
@@ -64,6 +68,13 @@ type box struct {
 
 func newCounty(t testing.TB, founders []alerts.StationID, others ...alerts.StationID) *county {
 	t.Helper()
+	return foundCounty(t, LAN, founders, others...)
+}
+
+// foundCounty is newCounty on links of a kind: on mixed ones raft's heartbeats are rarer, so that hours of
+// virtual time are cheap.
+func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, others ...alerts.StationID) *county {
+	t.Helper()
 	a, err := trust.NewAuthority("yongqing", t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +82,7 @@ func newCounty(t testing.TB, founders []alerts.StationID, others ...alerts.Stati
 	c := &county{
 		t: t, net: memnet.New(1), dir: t.TempDir(), founders: founders, ids: map[alerts.StationID]*trust.Identity{},
 		up: map[alerts.StationID]*box{}, away: map[alerts.StationID]bool{},
+		links: links, side: map[alerts.StationID]int{},
 	}
 	for _, s := range slices.Concat(founders, others) {
 		id, err := a.NewStation(trust.Who{Cell: cellID, Kind: alerts.Village, Station: s, Name: string(s)})
@@ -108,11 +120,11 @@ func (c *county) start(s alerts.StationID) *box {
 	}
 	b.cell, err = Open(NewHost(b.port, zap.NewNop()), Config{
 		Cell: cellID, Dir: filepath.Join(c.dir, string(s)), Self: s, Identity: c.ids[s], Ring: b.ring, Port: b.port,
-		Founders: c.founders, Addr: c.addr, Alive: c.alive, Rules: rules(),
+		Founders: c.founders, Addr: c.addr, Alive: func() []alerts.StationID { return c.seenBy(s) }, Rules: rules(),
 		Standing: func(alerts.Event) alerts.Standing {
 			return alerts.Standing{Roles: []alerts.Role{alerts.Officer}, Kind: alerts.PolicePost}
 		},
-		Pending: b.list, Log: zap.NewNop(),
+		Pending: b.list, Links: c.links, Log: zap.NewNop(),
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -122,7 +134,26 @@ func (c *county) start(s alerts.StationID) *box {
 	return b
 }
 
-func (c *county) alive() []alerts.StationID { return slices.Sorted(maps.Keys(c.ids)) }
+// seenBy are the stations on the same side, whether they run or not: gossip takes a while to notice.
+func (c *county) seenBy(s alerts.StationID) (out []alerts.StationID) {
+	c.sight.Lock()
+	defer c.sight.Unlock()
+	for _, x := range slices.Sorted(maps.Keys(c.ids)) {
+		if c.side[x] == c.side[s] {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// sees moves stations to a side of gossip's sight.
+func (c *county) sees(side int, who ...alerts.StationID) {
+	c.sight.Lock()
+	defer c.sight.Unlock()
+	for _, s := range who {
+		c.side[s] = side
+	}
+}
 
 func (b *box) list() []alerts.Event {
 	b.mu.Lock()

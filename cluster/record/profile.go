@@ -29,12 +29,20 @@ func (p Profile) patience() time.Duration {
 	return 3 * time.Second
 }
 
+// election is how long a candidate waits for votes.
+func (p Profile) election() time.Duration {
+	if p == Mixed {
+		return 2 * time.Second
+	}
+	return 150 * time.Millisecond
+}
+
 func (p Profile) raft(self raft.ServerID) *raft.Config {
 	c := raft.DefaultConfig()
 	c.LocalID = self
-	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 150*time.Millisecond, 150*time.Millisecond, 100*time.Millisecond
+	c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = 150*time.Millisecond, p.election(), 100*time.Millisecond
 	if p == Mixed {
-		c.HeartbeatTimeout, c.ElectionTimeout, c.LeaderLeaseTimeout = time.Second, 2*time.Second, time.Second
+		c.HeartbeatTimeout, c.LeaderLeaseTimeout = time.Second, time.Second
 	}
 	c.CommitTimeout = 50 * time.Millisecond
 	c.TrailingLogs = trailingLogs
