@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/gossip"
 	"hivemesh/cluster/pending"
 	"hivemesh/cluster/record"
@@ -33,6 +33,7 @@ type Config struct {
 	Standing func(alerts.Event) alerts.Standing
 	Events   Events
 	Join     trust.JoinHandler // nil where the authority's key is not
+	Faults   *disk.Faults      // a bad disk, in tests; nil in the field
 	Log      *zap.Logger
 }
 
@@ -46,7 +47,7 @@ type Cell struct {
 type Events struct {
 	Pending  func(e alerts.Event, added bool)                    // entered or left the pending set
 	Recorded func(cell alerts.CellID, c alerts.Change)           // stands in the record
-	Here     func(event alerts.Hash)                             // an event Put here is fsynced
+	Here     func(event alerts.Hash, kept bool)                  // an event is fsynced here, or a damaged disk lost it again
 	Kept     func(event alerts.Hash, by alerts.StationID)        // another station fsynced it
 	Member   func(m gossip.Member)                               // came, went or changed
 	Cast     func(topic string, from alerts.StationID, b []byte) // soft state from another station
@@ -56,7 +57,7 @@ type Events struct {
 type County struct {
 	cfg    Config
 	log    *zap.Logger
-	waits  sync.WaitGroup // of Put, until the set has said what became of the event
+	disk   *disk.Disk
 	port   *trust.Port
 	gossip atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
 	set    *pending.Set
@@ -79,12 +80,14 @@ func Open(cfg Config) (_ *County, err error) {
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("station directory: %w", err)
 	}
-	if c.set, err = pending.OpenSet(filepath.Join(cfg.Dir, "pending.db"), cfg.Ring.Check, cfg.Log.Named("pending")); err != nil {
+	c.disk = disk.Open(cfg.Dir, cfg.Faults, cfg.Log.Named("disk"))
+	c.onClose(c.disk.Close)
+	if c.set, err = pending.OpenSet(c.disk, filepath.Join(cfg.Dir, "pending.db"), cfg.Ring.Check, cfg.Log.Named("pending")); err != nil {
 		return nil, err
 	}
-	c.onClose(func() error { c.waits.Wait(); return nil })
 	c.onClose(c.set.Close)
 	c.set.Watch(c.pendingChanged)
+	c.set.WatchKept(cfg.Events.Here)
 	if c.port, err = trust.OpenPort(cfg.Network, cfg.Listen, cfg.Identity, cfg.Ring, cfg.Log.Named("port")); err != nil {
 		return nil, err
 	}

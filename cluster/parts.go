@@ -20,7 +20,7 @@ func (c *County) openRecords() error {
 			Addr: c.addr, Alive: func() []alerts.StationID { return c.Stations(cell.ID) }, Power: c.power,
 			Rules: c.cfg.Rules, Standing: c.cfg.Standing,
 			Pending: func() []alerts.Event { return c.set.List(cell.ID) },
-			Links:   profile(c.cfg.Mixed), Log: c.log.Named("record"),
+			Links:   profile(c.cfg.Mixed), Disk: c.disk, Log: c.log.Named("record"),
 		})
 		if err != nil {
 			return err
@@ -30,6 +30,11 @@ func (c *County) openRecords() error {
 		r.Watch(func(ch alerts.Change) { c.recorded(cell.ID, ch) })
 		c.sweep(cell.ID, r)
 	}
+	c.set.WatchReload(func() {
+		for id, r := range c.cells {
+			c.sweep(id, r)
+		}
+	})
 	return nil
 }
 

@@ -13,17 +13,8 @@ import (
 // Put keeps an event made here and spreads it, side by side. The answer comes when the fsync is done, or
 // says why it failed; sent is the number of stations it was handed to.
 func (c *County) Put(e alerts.Event) (kept <-chan error, sent int) {
-	done, _ := c.set.Put(e)
-	sent = c.links.Flash(e)
-	out := make(chan error, 1)
-	c.waits.Go(func() {
-		err := <-done
-		if err == nil {
-			c.cfg.Events.Here(e.ID)
-		}
-		out <- err
-	})
-	return out, sent
+	kept, _ = c.set.Put(e)
+	return kept, c.links.Flash(e)
 }
 
 // Read runs f on the fold of a cell under its lock; false where this station does not follow the cell. f

@@ -42,8 +42,8 @@ func (k *keeping) follow(id alerts.Hash) {
 	}
 }
 
-func (k *keeping) here(id alerts.Hash) (web.Kept, bool) {
-	return k.change(id, func(e *keep) { e.here = true })
+func (k *keeping) here(id alerts.Hash, fsynced bool) (web.Kept, bool) {
+	return k.change(id, func(e *keep) { e.here = fsynced })
 }
 
 func (k *keeping) near(id alerts.Hash, by alerts.StationID) (web.Kept, bool) {

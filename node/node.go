@@ -202,8 +202,8 @@ func (n *Node) events() cluster.Events {
 				}
 			}
 		},
-		Here: func(event alerts.Hash) {
-			if kept, mine := n.keeping.here(event); mine {
+		Here: func(event alerts.Hash, fsynced bool) {
+			if kept, mine := n.keeping.here(event, fsynced); mine {
 				n.view.tell(web.Change{Event: event, Kept: kept})
 			}
 		},

@@ -14,17 +14,7 @@ import (
 	"hivemesh/cluster/wire"
 )
 
-// HoldDisk makes the disk hang until release is called.
-func (s *Set) HoldDisk(t *testing.T) (release func()) {
-	t.Helper()
-	tx, err := s.db.Begin(true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func() { tx.Rollback() }
-}
-
-// Commits counts what was committed, by bbolt's own number.
+// Commits counts what was committed, by bbolt's own number. The writer must be at rest.
 func (s *Set) Commits(t *testing.T) int {
 	t.Helper()
 	n := 0
@@ -34,21 +24,17 @@ func (s *Set) Commits(t *testing.T) int {
 	return n
 }
 
-// BreakDisk makes every write fail until mend is called. The writer must be at rest at both.
-func (s *Set) BreakDisk(t *testing.T) (mend func()) {
+// Rot flips a bit of a kept event on disk. The writer must be at rest.
+func (s *Set) Rot(t *testing.T, id alerts.Hash) {
 	t.Helper()
-	path := s.db.Path()
-	if err := s.db.Close(); err != nil {
+	err := s.db.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(eventsBucket)
+		raw := bytes.Clone(b.Get(id[:]))
+		raw[len(raw)/2] ^= 1
+		return b.Put(id[:], raw)
+	})
+	if err != nil {
 		t.Fatal(err)
-	}
-	return func() {
-		db, err := bbolt.Open(path, 0o600, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.mu.Lock() // the writer passes by it before it uses db
-		defer s.mu.Unlock()
-		s.db = db
 	}
 }
 

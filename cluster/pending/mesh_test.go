@@ -63,7 +63,7 @@ func (m *mesh) open(nw trust.Network, addr string, name alerts.StationID) *stati
 	if s.port, err = trust.OpenPort(nw, addr, s.id, s.ring, zap.NewNop()); err != nil {
 		m.t.Fatal(err)
 	}
-	if s.set, err = pending.OpenSet(filepath.Join(m.t.TempDir(), "pending.db"), s.ring.Check, zap.NewNop()); err != nil {
+	if s.set, err = pending.OpenSet(nil, filepath.Join(m.t.TempDir(), "pending.db"), s.ring.Check, zap.NewNop()); err != nil {
 		m.t.Fatal(err)
 	}
 	return s

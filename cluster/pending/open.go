@@ -5,133 +5,182 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"time"
 
 	"go.etcd.io/bbolt"
-	berrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
-
-// lockTime is how long to wait for another process to let go of the file: one that is just ending.
-const lockTime = 2 * time.Second
 
 // ErrClosed says that the set has been closed.
 var ErrClosed = errors.New("pending set is closed")
 
-// errDamaged says that the file, or a page of it, cannot be read.
-var errDamaged = errors.New("damaged or unreadable")
-
 var eventsBucket = []byte("events") // event name → envelope
+
+// newSuffix names a file that is to take a damaged one's place and is not whole yet.
+const newSuffix = ".new"
 
 // OpenSet opens the set kept in the file path, which is made if need be. decode reads an envelope. One that it
 // cannot read is not shown and stays on disk: a later version, or a ring that knows its maker, may read it.
 // A damaged file is moved to a name beside it and what could be read of it is kept anew: a station without
-// its old events is better than none, and the others have what was kept near.
-func OpenSet(path string, decode func(raw []byte) (alerts.Event, error), log *zap.Logger) (*Set, error) {
+// its old events is better than none, and the others have what was kept near. On a disk that is full,
+// read-only or broken the set is in memory, and says so, until the disk is well. The only error is a file
+// that another process has open.
+func OpenSet(d *disk.Disk, path string, decode func(raw []byte) (alerts.Event, error), log *zap.Logger) (*Set, error) {
 	s := &Set{
-		log: log, items: map[alerts.Hash]*item{}, cells: map[alerts.CellID]*cell{}, dirty: map[alerts.Hash]struct{}{},
+		log: log, disk: d, path: path, decode: decode,
+		items: map[alerts.Hash]*item{}, cells: map[alerts.CellID]*cell{}, dirty: map[alerts.Hash]struct{}{},
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
-	err := s.load(path, decode)
-	if errors.Is(err, errDamaged) {
-		err = s.startAnew(path, decode, err)
+	read, err := s.load()
+	s.take(read)
+	if errors.Is(err, disk.ErrDamaged) {
+		err = s.renew(err)
+	}
+	if errors.Is(err, disk.ErrInUse) {
+		return nil, fmt.Errorf("open pending set %s: %w", path, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open pending set %s: %w", path, err)
+		s.take(s.peek())
+		s.report(err, len(s.items))
 	}
 	go s.run()
 	return s, nil
 }
 
-func (s *Set) load(path string, decode func([]byte) (alerts.Event, error)) error {
-	// The list of free pages is kept in the file: making it anew, bbolt reads every page in a goroutine of its
-	// own, where a damaged one would end the program.
-	db, err := openFile(path)
+// load opens the file and reads what it can of it.
+func (s *Set) load() (read []alerts.Event, err error) {
+	if _, err := os.Stat(s.path); errors.Is(err, os.ErrNotExist) {
+		// the power failed while a new file took a damaged one's place
+		if os.Rename(s.path+newSuffix, s.path) == nil {
+			s.log.Warn("pending set: the new file takes the old one's place")
+		}
+	}
+	db, err := s.disk.Open("pending", "", s.path, eventsBucket)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	read, err = s.read(db)
+	if err != nil {
+		return read, errors.Join(err, db.Close())
 	}
 	s.db = db
-	err = guarded(func() error {
-		if err := makeBucket(db); err != nil {
-			return err
-		}
-		return db.View(func(tx *bbolt.Tx) error { return s.read(tx.Bucket(eventsBucket), decode) })
-	})
-	if err != nil && !errors.Is(err, errDamaged) { // closing a damaged one may wait for ever for what panicked
-		err = errors.Join(err, db.Close())
-	}
-	return err
+	return read, nil
 }
 
-func openFile(path string) (db *bbolt.DB, err error) {
-	err = guarded(func() (err error) {
-		db, err = bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTime, FreelistType: bbolt.FreelistMapType})
-		return err
-	})
-	if errors.Is(err, berrors.ErrInvalid) || errors.Is(err, berrors.ErrChecksum) {
-		err = fmt.Errorf("%w: %w", errDamaged, err)
+// peek is what a file holds that cannot be written to.
+func (s *Set) peek() []alerts.Event {
+	db, err := s.disk.Peek("pending", "", s.path)
+	if err != nil {
+		return nil
 	}
-	return db, err
+	read, err := s.read(db)
+	if err = errors.Join(err, db.Close()); err != nil {
+		s.log.Warn("pending set: not all could be read", zap.Error(err))
+	}
+	return read
 }
 
-// makeBucket writes only into a new file: a station must start on a full disk.
-func makeBucket(db *bbolt.DB) error {
-	there := false
-	err := db.View(func(tx *bbolt.Tx) error { there = tx.Bucket(eventsBucket) != nil; return nil })
-	if there || err != nil {
-		return err
-	}
-	return db.Update(func(tx *bbolt.Tx) error { _, err := tx.CreateBucket(eventsBucket); return err })
-}
-
-func (s *Set) read(b *bbolt.Bucket, decode func([]byte) (alerts.Event, error)) error {
+// read gives the events of a file, up to a page that cannot be read.
+func (s *Set) read(db *disk.DB) (out []alerts.Event, err error) {
 	unread, why := 0, error(nil)
-	err := b.ForEach(func(name, raw []byte) error {
-		e, err := decode(bytes.Clone(raw)) // bbolt's memory ends with the transaction
-		if err == nil && !bytes.Equal(name, e.ID[:]) {
-			err = fmt.Errorf("event %s is kept as %x", e.ID.Short(), name)
-		}
-		if err != nil {
-			unread, why = unread+1, err
+	err = db.View(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(eventsBucket)
+		if b == nil {
 			return nil
 		}
-		s.insert(e).kept = true
-		return nil
+		return b.ForEach(func(name, raw []byte) error {
+			e, err := s.decode(bytes.Clone(raw)) // bbolt's memory ends with the transaction
+			if err == nil && !bytes.Equal(name, e.ID[:]) {
+				err = fmt.Errorf("event %s is kept as %x", e.ID.Short(), name)
+			}
+			if err != nil {
+				unread, why = unread+1, err
+				return nil
+			}
+			out = append(out, e)
+			return nil
+		})
 	})
 	if unread > 0 {
 		s.log.Error("kept events cannot be read and are not shown", zap.Int("events", unread), zap.NamedError("last", why))
 	}
+	return out, err
+}
+
+// take shows events of a file that are not shown yet: they are kept.
+func (s *Set) take(read []alerts.Event) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	var shown []alerts.Event
+	s.mu.Lock()
+	for _, e := range read {
+		if it := s.items[e.ID]; it != nil {
+			it.kept = true
+			continue
+		}
+		if _, gone := s.dirty[e.ID]; gone {
+			continue // recorded meanwhile, and still to be removed here
+		}
+		s.insert(e).kept = true
+		shown = append(shown, e)
+	}
+	s.mu.Unlock()
+	for _, e := range shown {
+		s.tell(e, true)
+	}
+}
+
+// reopen tries again a file that could not be opened at the start.
+func (s *Set) reopen() error {
+	read, err := s.load()
+	s.take(read)
+	if errors.Is(err, disk.ErrDamaged) {
+		err = s.renew(err)
+	}
+	s.mu.RLock()
+	reloaded := s.reloaded
+	s.mu.RUnlock()
+	if err == nil && reloaded != nil {
+		reloaded()
+	}
 	return err
 }
 
-// startAnew puts the damaged file aside and has what was read of it written into a new one.
-func (s *Set) startAnew(path string, decode func([]byte) (alerts.Event, error), why error) error {
-	aside := fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
-	if err := os.Rename(path, aside); err != nil {
-		return errors.Join(why, err)
+// renew writes all there is into a new file, and puts the damaged one aside. Until that is done nothing
+// counts as kept.
+func (s *Set) renew(why error) error {
+	if old := s.db; old != nil {
+		s.closing.Go(func() { old.Close() }) // what there is to say of it was said
+		s.db = nil
 	}
-	s.log.Error("pending set was damaged, begun anew", zap.Int("events read", len(s.items)), zap.String("old file", aside), zap.Error(why))
-	if err := s.load(path, decode); err != nil {
-		return errors.Join(why, err)
-	}
+	s.mu.RLock()
+	raws, ids := make(map[alerts.Hash][]byte, len(s.items)), make([]alerts.Hash, 0, len(s.items))
 	for id, it := range s.items {
-		it.kept = false
-		s.write(id)
+		raws[id], ids = it.e.Raw, append(ids, id)
 	}
+	s.mu.RUnlock()
+	s.unkeep(ids)
+	fresh := s.path + newSuffix
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(why, err)
+	}
+	db, err := s.disk.Open("pending", "", fresh, eventsBucket)
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	if err := put(db, raws); err != nil {
+		return errors.Join(why, err, db.Close())
+	}
+	aside, err := disk.SetAside(s.path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return errors.Join(why, err, db.Close())
+	}
+	if err := disk.Rename(fresh, s.path); err != nil {
+		return errors.Join(why, err, db.Close())
+	}
+	s.db, s.bad = db, 0
+	s.log.Error("pending set was damaged, begun anew", zap.Int("events read", len(raws)), zap.String("old file", aside), zap.Error(why))
 	return nil
-}
-
-// guarded makes an error of what a bad sector does to bbolt's memory map, which is a fault, and of what a
-// damaged page does to bbolt, which is a panic.
-func guarded(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, p)
-		}
-	}()
-	return f()
 }

@@ -2,10 +2,14 @@ package pending_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
@@ -13,6 +17,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/pending"
 	"hivemesh/cluster/wire"
 )
@@ -37,7 +42,7 @@ func filled(t *testing.T, n int) (path string, events []alerts.Event) {
 func openLogged(t *testing.T, path string) (*pending.Set, *observer.ObservedLogs) {
 	t.Helper()
 	core, logs := observer.New(zapcore.ErrorLevel)
-	s, err := pending.OpenSet(path, wire.DecodeEvent, zap.New(core))
+	s, err := pending.OpenSet(nil, path, wire.DecodeEvent, zap.New(core))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,4 +163,133 @@ func TestOpeningWritesNothing(t *testing.T) {
 	if n := s.Commits(t); n != before {
 		t.Errorf("%d commits by opening, want 0", n-before)
 	}
+}
+
+func all(disk.Op) bool { return true }
+
+// Full, read-only or broken at the start: the station opens, shows what can be read, and keeps when it can.
+func TestBadDiskAtTheStartKeepsNobodyFromOpening(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, events := filled(t, 3)
+		var bad disk.Trouble
+		bad.Fail(syscall.EIO, all)
+		s := openSetOn(t, disk.Bad(bad.Faults()), path)
+		reloads := 0
+		s.WatchReload(func() { reloads++ })
+		fresh := sign(t, identity(t, authority(t), "post"), 9, "fresh")
+		kept, _ := s.Put(fresh)
+		if err := <-kept; err == nil || !s.Has(fresh.ID) || s.Kept(fresh.ID) {
+			t.Errorf("answered %v", err)
+		}
+		s.Remove(cell, []alerts.Hash{fresh.ID})
+		kept, _ = s.Put(events[0]) // heard of from another station: it is on disk, and cannot be read
+		<-kept
+		bad.Heal()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if s.Count(cell) != 3 || !s.Kept(events[0].ID) || !s.Kept(events[2].ID) || s.Has(fresh.ID) || reloads != 1 {
+			t.Errorf("on the mended disk %d of 3 events are there, %d reloads", s.Count(cell), reloads)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openSet(t, path)
+		defer s.Close()
+		if s.Count(cell) != 3 {
+			t.Errorf("opened again, %d of 3 events are there", s.Count(cell))
+		}
+	})
+}
+
+func TestClosingDoesNotWaitForAHungDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, _ := filled(t, 0)
+		var bad disk.Trouble
+		s := openSetOn(t, disk.Bad(bad.Faults()), path)
+		bad.Hang(disk.Writing())
+		e := sign(t, identity(t, authority(t), "post"), 1, "x")
+		s.Put(e)
+		start := time.Now()
+		if err := s.Close(); !errors.Is(err, disk.ErrHangs) || time.Since(start) > 10*time.Second {
+			t.Errorf("closed after %v with %v", time.Since(start), err)
+		}
+		bad.Heal()
+		synctest.Wait()
+		s = openSet(t, path)
+		defer s.Close()
+		if !s.Kept(e.ID) {
+			t.Error("the disk answered after all, and the event is not there")
+		}
+	})
+}
+
+// Three input/output errors in a row: everything goes into a new file.
+func TestAFileThatTakesNoMoreWritesIsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, events := filled(t, 3)
+		var bad disk.Trouble
+		fails := 0
+		bad.Fail(syscall.EIO, func(op disk.Op) bool { // the old file's blocks are bad, not the new one's
+			if op.Do == disk.Writes && fails < 3 {
+				fails++
+				return true
+			}
+			return false
+		})
+		s := openSetOn(t, disk.Bad(bad.Faults()), path)
+		e := sign(t, identity(t, authority(t), "post"), 9, "x")
+		s.Put(e)
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if !s.Kept(e.ID) || !s.Kept(events[1].ID) || s.Err() != nil {
+			t.Errorf("not kept in a new file: %v", s.Err())
+		}
+		if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) != 1 {
+			t.Errorf("the old file is not there any more: %v", aside)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openSet(t, path)
+		defer s.Close()
+		if s.Count(cell) != 4 {
+			t.Errorf("opened again, %d of 4 events are there", s.Count(cell))
+		}
+	})
+}
+
+// A power cut between the two renames of renew.
+func TestThePowerFailsWhileANewFileTakesOver(t *testing.T) {
+	path, _ := filled(t, 3)
+	if err := os.Rename(path, path+".new"); err != nil {
+		t.Fatal(err)
+	}
+	s := openSet(t, path)
+	defer s.Close()
+	if s.Count(cell) != 3 {
+		t.Errorf("%d of 3 events are there", s.Count(cell))
+	}
+}
+
+func TestScrubbingFindsWhatRotsOnDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, events := filled(t, 3)
+		s := openSet(t, path)
+		var told []bool
+		s.WatchKept(func(_ alerts.Hash, kept bool) { told = append(told, kept) })
+		s.Rot(t, events[1].ID)
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if !slices.Equal(told, []bool{false, true}) || !s.Kept(events[1].ID) {
+			t.Errorf("told %v", told)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, logs := openLogged(t, path)
+		defer s.Close()
+		if s.Count(cell) != 3 || logs.Len() != 0 {
+			t.Errorf("%d of 3 events are there, logged %v", s.Count(cell), logs.All())
+		}
+	})
 }

@@ -5,28 +5,40 @@ import (
 	"slices"
 	"sync"
 
-	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 // Set is the pending events of all cells of this station. It is safe for concurrent use.
 type Set struct {
-	log *zap.Logger
-	db  *bbolt.DB
+	log    *zap.Logger
+	disk   *disk.Disk
+	path   string
+	decode func([]byte) (alerts.Event, error)
 
-	failing bool // the last write failed; the writer's own
+	// the writer's own
+	db       *disk.DB // nil: cannot be opened now
+	failing  bool     // the last write failed
+	bad      int      // writes in a row that failed with an input/output error
+	scrubbed alerts.Hash
+	closeErr error
+
+	closing sync.WaitGroup // of files given up
 
 	turn    sync.Mutex // one change and its watchers at a time: watchers hear changes in their order
 	watches []func(alerts.Event, bool)
 
-	mu     sync.RWMutex
-	closed bool
-	seq    uint64
-	items  map[alerts.Hash]*item
-	cells  map[alerts.CellID]*cell
-	dirty  map[alerts.Hash]struct{} // memory and disk may differ about these
+	mu          sync.RWMutex
+	keptWatches []func(alerts.Hash, bool)
+	reloaded    func()
+	closed      bool
+	trouble     error // why the last write failed
+	seq         uint64
+	items       map[alerts.Hash]*item
+	cells       map[alerts.CellID]*cell
+	dirty       map[alerts.Hash]struct{} // memory and disk may differ about these
 
 	wake chan struct{} // dirty has grown
 	stop chan struct{}
@@ -53,6 +65,23 @@ func (s *Set) Watch(f func(e alerts.Event, added bool)) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
 	s.watches = append(s.watches, f)
+}
+
+// WatchKept has f told of every event that has come to be on disk (kept), also after an attempt that failed, and
+// of each that a damaged disk has lost again, before whoever put it is answered. f must not block and must
+// not change the set. To be called before the set is in use.
+func (s *Set) WatchKept(f func(id alerts.Hash, kept bool)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keptWatches = append(s.keptWatches, f)
+}
+
+// WatchReload has f called when a file that could not be read at the start was read after all: some of what it
+// held may be recorded meanwhile. f may change the set. To be called before the set is in use.
+func (s *Set) WatchReload(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reloaded = f
 }
 
 // Put takes in a checked event. It is visible when Put returns; kept delivers once: nil after the fsync, or

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/pending"
 	"hivemesh/cluster/trust"
 	"hivemesh/cluster/wire"
@@ -73,9 +75,11 @@ func incidentID(n int) alerts.IncidentID {
 	return alerts.IncidentID(uuid.NewSHA1(uuid.NameSpaceOID, []byte(fmt.Sprint(n))).String())
 }
 
-func openSet(t testing.TB, path string) *pending.Set {
+func openSet(t testing.TB, path string) *pending.Set { return openSetOn(t, nil, path) }
+
+func openSetOn(t testing.TB, d *disk.Disk, path string) *pending.Set {
 	t.Helper()
-	s, err := pending.OpenSet(path, wire.DecodeEvent, zap.NewNop())
+	s, err := pending.OpenSet(d, path, wire.DecodeEvent, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,9 +132,11 @@ func TestSetShowsAtOnceAndForgetsOnlyWhatIsRemoved(t *testing.T) {
 }
 
 func TestHungDiskHoldsNobodyUpAndThenWritesAllAtOnce(t *testing.T) {
-	s, id := openSet(t, filepath.Join(t.TempDir(), "pending.db")), identity(t, authority(t), "xinzhuang")
+	var bad disk.Trouble
+	s, id := openSetOn(t, disk.Bad(bad.Faults()), filepath.Join(t.TempDir(), "pending.db")), identity(t, authority(t), "xinzhuang")
 	defer s.Close()
-	before, release := s.Commits(t), s.HoldDisk(t)
+	before := s.Commits(t)
+	bad.Hang(disk.Writing())
 	var waits []<-chan error
 	for i := range 200 {
 		kept, _ := s.Put(sign(t, id, i, "x"))
@@ -139,7 +145,7 @@ func TestHungDiskHoldsNobodyUpAndThenWritesAllAtOnce(t *testing.T) {
 	if s.Count(cell) != 200 || s.Kept(s.List(cell)[0].ID) {
 		t.Error("not visible, or called kept, while the disk hangs")
 	}
-	release()
+	bad.Heal()
 	for _, w := range waits {
 		if err := <-w; err != nil {
 			t.Fatal(err)
@@ -152,9 +158,12 @@ func TestHungDiskHoldsNobodyUpAndThenWritesAllAtOnce(t *testing.T) {
 
 func TestFailedWriteIsToldAndTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, id := openSet(t, filepath.Join(t.TempDir(), "pending.db")), identity(t, authority(t), "xinzhuang")
+		var bad disk.Trouble
+		s, id := openSetOn(t, disk.Bad(bad.Faults()), filepath.Join(t.TempDir(), "pending.db")), identity(t, authority(t), "xinzhuang")
 		defer s.Close()
-		mend := s.BreakDisk(t)
+		var told []bool
+		s.WatchKept(func(_ alerts.Hash, kept bool) { told = append(told, kept) })
+		bad.Fail(syscall.ENOSPC, disk.Writing("pending"))
 		e, gone := sign(t, id, 1, "a"), sign(t, id, 2, "b")
 		kept, added := s.Put(e)
 		if !added || <-kept == nil || !s.Has(e.ID) || s.Kept(e.ID) {
@@ -164,11 +173,14 @@ func TestFailedWriteIsToldAndTriedAgain(t *testing.T) {
 		s.Remove(cell, []alerts.Hash{gone.ID})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		mend()
+		if s.Err() == nil || len(told) > 0 {
+			t.Errorf("while it fails: trouble %v, told %v", s.Err(), told)
+		}
+		bad.Heal()
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if !s.Kept(e.ID) || s.Has(gone.ID) {
-			t.Error("a mended disk is not used")
+		if !s.Kept(e.ID) || s.Has(gone.ID) || s.Err() != nil || len(told) != 1 || !told[0] {
+			t.Errorf("a mended disk is not used: trouble %v, told %v", s.Err(), told)
 		}
 	})
 }
@@ -183,7 +195,7 @@ func victim(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	s, err := pending.OpenSet(filepath.Join(dir, "pending.db"), wire.DecodeEvent, zap.NewNop())
+	s, err := pending.OpenSet(nil, filepath.Join(dir, "pending.db"), wire.DecodeEvent, zap.NewNop())
 	if err != nil {
 		panic(err)
 	}

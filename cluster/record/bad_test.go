@@ -72,11 +72,11 @@ func (r reader) processLogs() error { return r.s.GetLog(1, &raft.Log{}) }
 
 func TestACommittedLogThatCannotBeReadParksRaft(t *testing.T) {
 	said, ended := make(chan error, 1), make(chan struct{})
-	s, err := openLogStore(filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
+	s, err := openLogStore(nil, cellID, filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketLogs).Put(key(1), []byte{1}) }); err != nil {
+	if err := s.db.Bolt().Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketLogs).Put(key(1), []byte{1}) }); err != nil {
 		t.Fatal(err)
 	}
 	if err := (reader{s}).processLogs(); err == nil {

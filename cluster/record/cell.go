@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/trust"
 	"hivemesh/cluster/wire"
 )
@@ -36,6 +37,7 @@ type Config struct {
 	Standing func(alerts.Event) alerts.Standing           // may read the record
 	Pending  func() []alerts.Event                        // of this cell
 	Links    Profile
+	Disk     *disk.Disk // what the station's stores share; nil: a good one
 	Log      *zap.Logger
 }
 
@@ -99,7 +101,7 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 			c.cancel()
 		}
 	}()
-	if c.store, err = openStore(filepath.Join(cfg.Dir, "record.db")); err != nil {
+	if c.store, err = openStore(cfg.Disk, cfg.Cell, filepath.Join(cfg.Dir, "record.db")); err != nil {
 		return nil, err
 	}
 	if c.fold, err = newFold(cfg.Cell, c.store); err != nil {

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 // convokeEvery is how often a council that should sit and does not is tried again.
@@ -58,7 +59,7 @@ func (k *council) openRaft() (err error) {
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return err
 	}
-	if k.logs, err = openLogStore(filepath.Join(k.dir, "raft.db"), k.die); err != nil {
+	if k.logs, err = openLogStore(k.cfg.Disk, k.cfg.Cell, filepath.Join(k.dir, "raft.db"), k.die); err != nil {
 		return err
 	}
 	log := bridge(k.log)
@@ -75,7 +76,7 @@ func (k *council) openRaft() (err error) {
 	if err := k.found(conf, snaps); err != nil {
 		return err
 	}
-	err = guarded(func() (err error) { // it panics at a log that it cannot read
+	err = disk.Guarded(func() (err error) { // it panics at a log that it cannot read
 		k.raft, err = raft.NewRaft(conf, &fsm{fold: k.fold, at: Head{Epoch: firstEpoch}}, k.logs, k.logs, snaps, k.peers)
 		return err
 	})

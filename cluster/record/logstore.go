@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -13,6 +12,9 @@ import (
 
 	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 // diskPatience is how long one write may take. A leader whose disk hangs goes on sending heartbeats, so
@@ -31,7 +33,7 @@ var (
 // logStore is raft's log and its few values (term, vote). No write that failed ever comes back to raft:
 // its caller is parked, and dead is told why, once.
 type logStore struct {
-	db       *bolt.DB
+	db       *disk.DB
 	dead     func(error)
 	released chan struct{} // closed when parked callers may go
 	release  sync.Once
@@ -45,35 +47,8 @@ var (
 	_ raft.StableStore       = (*logStore)(nil)
 )
 
-func openDB(path string, buckets ...[]byte) (*bolt.DB, error) {
-	// The free list is kept in the file: bbolt would else walk all pages in a goroutine of its own, and a
-	// damaged one panics there, beyond any recover.
-	var db *bolt.DB
-	err := guarded(func() (err error) {
-		db, err = bolt.Open(path, 0o600, &bolt.Options{Timeout: time.Second, FreelistType: bolt.FreelistMapType})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	err = guarded(func() error {
-		return db.Update(func(tx *bolt.Tx) error {
-			for _, b := range buckets {
-				if _, err := tx.CreateBucketIfNotExists(b); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), db.Close())
-	}
-	return db, nil
-}
-
-func openLogStore(path string, dead func(error)) (*logStore, error) {
-	db, err := openDB(path, bucketLogs, bucketConf)
+func openLogStore(d *disk.Disk, cell alerts.CellID, path string, dead func(error)) (*logStore, error) {
+	db, err := d.Open("raft", string(cell), path, bucketLogs, bucketConf)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +65,7 @@ func (s *logStore) Close() error { s.Release(); return s.db.Close() }
 // when the store is being released.
 func (s *logStore) write(what string, f func(*bolt.Tx) error) error {
 	watch := time.AfterFunc(s.patience, func() { s.dead(fmt.Errorf("%s: the disk has not answered for %s", what, s.patience)) })
-	err := guarded(func() error { return s.db.Update(f) })
+	err := s.db.Update(f)
 	watch.Stop()
 	return s.park(what, err)
 }
@@ -109,22 +84,6 @@ func (s *logStore) park(what string, err error) error {
 	return errReleased
 }
 
-// guarded makes an error of what bbolt's memory map does with a bad sector, which is a fault, and of what
-// bbolt does with a damaged page, which is a panic.
-func guarded(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("damaged or unreadable: %v", p)
-		}
-	}()
-	return f()
-}
-
-func view(db *bolt.DB, f func(*bolt.Tx) error) error {
-	return guarded(func() error { return db.View(f) })
-}
-
 // IsMonotonic implements raft.MonotonicLogStore: after a snapshot from elsewhere the log begins anew.
 func (s *logStore) IsMonotonic() bool { return true }
 
@@ -139,7 +98,7 @@ func (s *logStore) LastIndex() (uint64, error) {
 }
 
 func (s *logStore) edge(find func(*bolt.Cursor) []byte) (i uint64, err error) {
-	err = view(s.db, func(tx *bolt.Tx) error {
+	err = s.db.View(func(tx *bolt.Tx) error {
 		if k := find(tx.Bucket(bucketLogs).Cursor()); k != nil {
 			i = binary.BigEndian.Uint64(k)
 		}
@@ -151,7 +110,7 @@ func (s *logStore) edge(find func(*bolt.Cursor) []byte) (i uint64, err error) {
 // GetLog implements raft.LogStore. raft takes an error, except for a log that is committed: there it panics,
 // so its goroutine is parked and then ends instead.
 func (s *logStore) GetLog(index uint64, l *raft.Log) error {
-	err := view(s.db, func(tx *bolt.Tx) error {
+	err := s.db.View(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketLogs).Get(key(index))
 		if b == nil {
 			return raft.ErrLogNotFound
@@ -239,7 +198,7 @@ func (s *logStore) Set(k, v []byte) error {
 
 // Get implements raft.StableStore.
 func (s *logStore) Get(k []byte) (v []byte, err error) {
-	err = view(s.db, func(tx *bolt.Tx) error {
+	err = s.db.View(func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketConf).Get(k)
 		if b == nil {
 			return errNotFound

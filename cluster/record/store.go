@@ -7,6 +7,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 var bucketEntries = []byte("entries") // index → running hash and entry bytes
@@ -19,10 +20,10 @@ type Raw struct {
 }
 
 // store keeps the record itself: every entry from 1 on, without gaps. An Append that returned is on disk.
-type store struct{ db *bolt.DB }
+type store struct{ db *disk.DB }
 
-func openStore(path string) (*store, error) {
-	db, err := openDB(path, bucketEntries)
+func openStore(d *disk.Disk, cell alerts.CellID, path string) (*store, error) {
+	db, err := d.Open("record", string(cell), path, bucketEntries)
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (s *store) Close() error { return s.db.Close() }
 
 // Append adds entries in one transaction; the first must follow upon the last one kept.
 func (s *store) Append(entries []Raw) error {
-	return guarded(func() error { return s.db.Update(func(tx *bolt.Tx) error { return put(tx, entries) }) })
+	return s.db.Update(func(tx *bolt.Tx) error { return put(tx, entries) })
 }
 
 func put(tx *bolt.Tx, entries []Raw) error {
@@ -57,7 +58,7 @@ func put(tx *bolt.Tx, entries []Raw) error {
 
 // Read returns entries from an index on: at most max, and, beyond the first, at most size bytes.
 func (s *store) Read(from uint64, max, size int) (out []Raw, err error) {
-	err = view(s.db, func(tx *bolt.Tx) error {
+	err = s.db.View(func(tx *bolt.Tx) error {
 		c := tx.Bucket(bucketEntries).Cursor()
 		for k, v := c.Seek(key(from)); k != nil && len(out) < max; k, v = c.Next() {
 			r, err := rawOf(k, v)
@@ -79,7 +80,7 @@ func (s *store) Chain(index uint64) (h alerts.Hash, ok bool, err error) {
 	if index == 0 {
 		return h, true, nil
 	}
-	err = view(s.db, func(tx *bolt.Tx) error {
+	err = s.db.View(func(tx *bolt.Tx) error {
 		v := tx.Bucket(bucketEntries).Get(key(index))
 		if v == nil {
 			return nil

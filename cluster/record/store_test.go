@@ -23,7 +23,7 @@ import (
 
 func openLogs(t *testing.T) *logStore {
 	t.Helper()
-	s, err := openLogStore(filepath.Join(t.TempDir(), "raft.db"), func(err error) { t.Error(err) })
+	s, err := openLogStore(nil, cellID, filepath.Join(t.TempDir(), "raft.db"), func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +78,7 @@ func TestLogStoreKeepsItsContract(t *testing.T) {
 // raft panics on an error of its stable store, in a goroutine of its own.
 func TestFailingStoreParksItsCaller(t *testing.T) {
 	said := make(chan error, 1)
-	s, err := openLogStore(filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
+	s, err := openLogStore(nil, cellID, filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func rawEntries(t testing.TB, c *county, n int) [][]byte {
 
 func newTestFold(t testing.TB) *fold {
 	t.Helper()
-	s, err := openStore(filepath.Join(t.TempDir(), "record.db"))
+	s, err := openStore(nil, cellID, filepath.Join(t.TempDir(), "record.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,11 +216,11 @@ func child() bool {
 	if dir == "" {
 		return false
 	}
-	l, err := openLogStore(filepath.Join(dir, "raft.db"), func(error) { os.Exit(3) })
+	l, err := openLogStore(nil, cellID, filepath.Join(dir, "raft.db"), func(error) { os.Exit(3) })
 	if err != nil {
 		os.Exit(4)
 	}
-	s, err := openStore(filepath.Join(dir, "record.db"))
+	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"))
 	if err != nil {
 		os.Exit(5)
 	}
@@ -256,12 +256,12 @@ func TestWhatWasSaidToBeKeptSurvivesAKill(t *testing.T) {
 	if kept < 50 {
 		t.Fatalf("the child ended after %d", kept)
 	}
-	l, err := openLogStore(filepath.Join(dir, "raft.db"), func(err error) { t.Error(err) })
+	l, err := openLogStore(nil, cellID, filepath.Join(dir, "raft.db"), func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := openStore(filepath.Join(dir, "record.db"))
+	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,209 @@
+package disk
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+const (
+	// lockTime is how long to wait for another process to let go of a file: one that is just ending.
+	lockTime = 2 * time.Second
+	// closeTime is how long closing waits for a disk that hangs: as long as a service may take to stop.
+	closeTime = 5 * time.Second
+)
+
+var (
+	// ErrDamaged says that a file, or a page of it, cannot be read.
+	ErrDamaged = errors.New("damaged or unreadable")
+	// ErrInUse says that another process has the file open.
+	ErrInUse = errors.New("another process has it open")
+	// ErrHangs says that the disk did not answer in time.
+	ErrHangs = errors.New("the disk does not answer")
+)
+
+// DB is one bbolt file. It is safe for concurrent use.
+type DB struct {
+	d      *Disk
+	op     Op
+	db     *bbolt.DB
+	broken atomic.Bool // a page that could not be read ended a write: bbolt may hold its lock for ever
+}
+
+// Open opens a file, or makes it with these buckets. One that has them already is not written to, so that a
+// station starts on a full disk. Errors: ErrDamaged, ErrInUse, or what the disk said.
+func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}}
+	if err := b.before(Opens); err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	_, err := os.Stat(path)
+	isNew := errors.Is(err, os.ErrNotExist)
+	if err := b.open(path, false); err != nil {
+		return nil, err
+	}
+	if err := b.prepare(buckets); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), b.Close())
+	}
+	if isNew { // else a power cut may take the file although all in it was fsynced
+		if err := SyncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
+		}
+	}
+	return b, nil
+}
+
+// Peek opens a file for reading only, as on a disk that takes no writes.
+func (d *Disk) Peek(store, cell, path string) (*DB, error) {
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}}
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	return b, b.open(path, true)
+}
+
+func (b *DB) open(path string, readOnly bool) error {
+	// The list of free pages is kept in the file: making it anew, bbolt reads every page in a goroutine of its
+	// own, where a damaged one would end the program.
+	err := Guarded(func() (err error) {
+		b.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+			Timeout: lockTime, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly,
+		})
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, berrors.ErrTimeout):
+		err = ErrInUse
+	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
+		err = fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return fmt.Errorf("open %s: %w", path, err)
+}
+
+func (b *DB) prepare(buckets [][]byte) error {
+	missing := false
+	err := b.View(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			missing = missing || tx.Bucket(name) == nil
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	return b.Update(func(tx *bbolt.Tx) error {
+		for _, name := range buckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *DB) before(do Act) error {
+	op := b.op
+	op.Do = do
+	return b.d.before(op)
+}
+
+// Update runs one transaction; nil: it is on disk. On a full disk it throws out the ballast and tries again.
+func (b *DB) Update(f func(*bbolt.Tx) error) error {
+	err := b.update(f)
+	if errors.Is(err, syscall.ENOSPC) && b.d.throwOut() {
+		err = b.update(f)
+	}
+	return err
+}
+
+func (b *DB) update(f func(*bbolt.Tx) error) error {
+	if b.broken.Load() {
+		return fmt.Errorf("%w: a write met a bad page before", ErrDamaged)
+	}
+	err := b.before(Writes)
+	if err == nil {
+		err = Guarded(func() error { return b.db.Update(f) })
+	}
+	if errors.Is(err, ErrDamaged) {
+		b.broken.Store(true)
+	}
+	b.d.count(err)
+	return err
+}
+
+// View reads.
+func (b *DB) View(f func(*bbolt.Tx) error) error {
+	if err := b.before(Reads); err != nil {
+		return err
+	}
+	return Guarded(func() error { return b.db.View(f) })
+}
+
+// Close closes the file, or gives up on it: on one that met a bad page at once, on a disk that hangs after
+// closeTime, with ErrHangs.
+func (b *DB) Close() error {
+	if b.broken.Load() {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- Guarded(b.db.Close) }()
+	late := time.NewTimer(closeTime)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return fmt.Errorf("close %s: %w", b.op.Store, ErrHangs)
+	}
+}
+
+// Bolt is the file itself, for tests.
+func (b *DB) Bolt() *bbolt.DB { return b.db }
+
+// Guarded makes an error of what a bad sector does to bbolt's memory map, which is a fault, and of what a
+// damaged page does to bbolt, which is a panic.
+func Guarded(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrDamaged, p)
+		}
+	}()
+	return f()
+}
+
+// SetAside gives a damaged file or folder a name of its own beside the old one, and says which.
+func SetAside(path string) (aside string, err error) {
+	aside = fmt.Sprintf("%s.damaged-%d", path, time.Now().UnixNano())
+	if err := os.Rename(path, aside); err != nil {
+		return "", err
+	}
+	return aside, SyncDir(filepath.Dir(path))
+}
+
+// Rename gives a file another name for good.
+func Rename(from, to string) error {
+	if err := os.Rename(from, to); err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(to))
+}
+
+// SyncDir makes the names in a folder outlast a power cut.
+func SyncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
