@@ -15,6 +15,7 @@ import (
 
 	"hivemesh/alerts"
 	"hivemesh/cluster"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/gossip"
 	"hivemesh/cluster/trust"
 	"hivemesh/node/web"
@@ -63,6 +64,7 @@ func Open(cfg Config, log *zap.Logger, collectors ...prometheus.Collector) (*Nod
 type Ground struct {
 	Network trust.Network                                    // between stations
 	Listen  func(network, addr string) (net.Listener, error) // for its pages and API
+	Disk    *disk.Faults                                     // nil: the disk is as good as it is
 }
 
 // OpenOn is Open on a given ground.
@@ -92,7 +94,7 @@ func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Col
 	n.keeping = newKeeping()
 	n.receipts = newReceipts(n.identity.Station)
 	n.positions = newPositions()
-	if err := n.join(on.Network); err != nil {
+	if err := n.join(on); err != nil {
 		return nil, err
 	}
 	n.showAll()
@@ -129,7 +131,7 @@ func (n *Node) load() (err error) {
 }
 
 // join brings up this station's part in the county.
-func (n *Node) join(nw trust.Network) error {
+func (n *Node) join(on Ground) error {
 	cell, err := loadCell(n.cfg.Dir)
 	if err != nil {
 		return err
@@ -139,7 +141,7 @@ func (n *Node) join(nw trust.Network) error {
 		return err
 	}
 	n.county, err = cluster.Open(cluster.Config{
-		Identity: n.identity, Ring: n.ring, Network: nw, Listen: n.cfg.Mesh, Dir: n.cfg.Dir,
+		Identity: n.identity, Ring: n.ring, Network: on.Network, Faults: on.Disk, Listen: n.cfg.Mesh, Dir: n.cfg.Dir,
 		Key: n.identity.GossipKey, Seeds: n.cfg.Seeds, Hints: n.hints(),
 		Cells: []cluster.Cell{{ID: n.identity.Cell, Founders: cell.Founders}},
 		Mixed: n.cfg.Links == LinksMixed, Rules: n.rules, Standing: n.standing,

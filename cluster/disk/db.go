@@ -35,13 +35,14 @@ type DB struct {
 	d      *Disk
 	op     Op
 	db     *bbolt.DB
-	broken atomic.Bool // a page that could not be read ended a write: bbolt may hold its lock for ever
+	late   time.Duration // how long Close waits
+	broken atomic.Bool   // a page that could not be read ended a write: bbolt may hold its lock for ever
 }
 
 // Open opens a file, or makes it with these buckets. One that has them already is not written to, so that a
 // station starts on a full disk. Errors: ErrDamaged, ErrInUse, or what the disk said.
 func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
-	b := &DB{d: d, op: Op{Store: store, Cell: cell}}
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: closeTime}
 	if err := b.before(Opens); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -63,7 +64,7 @@ func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
 
 // Peek opens a file for reading only, as on a disk that takes no writes.
 func (d *Disk) Peek(store, cell, path string) (*DB, error) {
-	b := &DB{d: d, op: Op{Store: store, Cell: cell}}
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: closeTime}
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (b *DB) Close() error {
 	}
 	done := make(chan error, 1)
 	go func() { done <- Guarded(b.db.Close) }()
-	late := time.NewTimer(closeTime)
+	late := time.NewTimer(b.late)
 	defer late.Stop()
 	select {
 	case err := <-done:

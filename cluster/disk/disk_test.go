@@ -134,6 +134,7 @@ func TestClosingAHungFileIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.late = time.Millisecond
 	if err := b.Close(); !errors.Is(err, ErrHangs) {
 		t.Errorf("closed with %v", err)
 	}
