@@ -51,7 +51,7 @@ func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
 	if err := b.open(path, false); err != nil {
 		return nil, err
 	}
-	if err := b.prepare(buckets); err != nil {
+	if err := named(b.prepare(buckets)); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), b.Close())
 	}
 	if isNew { // else a power cut may take the file although all in it was fsynced
@@ -80,15 +80,22 @@ func (b *DB) open(path string, readOnly bool) error {
 		})
 		return err
 	})
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, berrors.ErrTimeout):
-		err = ErrInUse
-	case errors.Is(err, berrors.ErrInvalid), errors.Is(err, berrors.ErrChecksum), errors.Is(err, berrors.ErrVersionMismatch):
-		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
-	return fmt.Errorf("open %s: %w", path, err)
+	return fmt.Errorf("open %s: %w", path, named(err))
+}
+
+// named tells what the disk said from what bbolt says of the content: that is damage.
+func named(err error) error {
+	var disk syscall.Errno
+	switch {
+	case errors.Is(err, berrors.ErrTimeout):
+		return ErrInUse
+	case err == nil, errors.As(err, &disk), errors.Is(err, ErrDamaged), errors.Is(err, ErrHangs):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 func (b *DB) prepare(buckets [][]byte) error {

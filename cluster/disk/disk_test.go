@@ -83,6 +83,21 @@ func TestSmallDisksHaveSmallerMarks(t *testing.T) {
 	}
 }
 
+// What bbolt says of a file's content is damage; what the disk says is not.
+func TestAFileCutOffIsDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	if err := os.WriteFile(path, []byte("cut off"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var d *Disk
+	if _, err := d.Open("record", "c", path, bucket); !errors.Is(err, ErrDamaged) {
+		t.Errorf("cut off: %v", err)
+	}
+	if _, err := d.Open("record", "c", filepath.Join(path, "x.db"), bucket); err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("no folder: %v", err)
+	}
+}
+
 func TestAnotherProcessHasTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.db")
 	var d *Disk
