@@ -37,7 +37,8 @@ func (p Point) Check() error {
 func (p Point) Distance(q Point) float64 {
 	lat1, lat2 := radians(p.Lat), radians(q.Lat)
 	dLat, dLon := lat2-lat1, radians(q.Lon-p.Lon)
-	h := math.Pow(math.Sin(dLat/2), 2) + math.Cos(lat1)*math.Cos(lat2)*math.Pow(math.Sin(dLon/2), 2)
+	sinLat, sinLon := math.Sin(dLat/2), math.Sin(dLon/2)
+	h := sinLat*sinLat + math.Cos(lat1)*math.Cos(lat2)*sinLon*sinLon
 	return 2 * earthRadius * math.Asin(math.Min(1, math.Sqrt(h)))
 }
 

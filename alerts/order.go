@@ -7,8 +7,8 @@ import (
 )
 
 // InOrder sorts pending events by (step, lane, name), each once: step is one more than the highest step among
-// the predecessors named, so causes stand before what they caused; of equals the alarm lane goes first, so
-// that no alarm waits behind notes. Views and leaders all find the same order, and no clock has a say.
+// the predecessors named, so causes stand before what they caused; of equals the more urgent lane goes first,
+// so that no alarm waits behind notes. Views and leaders all find the same order, and no clock has a say.
 func InOrder(pending []Event) []Event {
 	if len(pending) < 2 {
 		return pending
@@ -26,16 +26,9 @@ func InOrder(pending []Event) []Event {
 		countSteps(e.ID, byID, steps)
 	}
 	slices.SortFunc(list, func(a, b Event) int {
-		return cmp.Or(cmp.Compare(steps[a.ID], steps[b.ID]), cmp.Compare(lane(a), lane(b)), bytes.Compare(a.ID[:], b.ID[:]))
+		return cmp.Or(cmp.Compare(steps[a.ID], steps[b.ID]), cmp.Compare(a.Lane(), b.Lane()), bytes.Compare(a.ID[:], b.ID[:]))
 	})
 	return list
-}
-
-func lane(e Event) int {
-	if e.AlarmLane() {
-		return 0
-	}
-	return 1
 }
 
 // countSteps fills in 1 + the highest step among the predecessors here. Names are hashes over the names of

@@ -24,8 +24,9 @@ import (
 )
 
 type benchCmd struct {
-	Quick   bool  `help:"A short run: fewer alerts, fewer rounds, 1,000 sockets unless --sockets says otherwise."`
-	Sockets []int `help:"How many sockets to fan out to; 1000,10000 unless --quick." placeholder:"N,…"`
+	Quick   bool   `help:"A short run: fewer alerts, fewer rounds, 1,000 sockets unless --sockets says otherwise."`
+	Sockets []int  `help:"How many sockets to fan out to; 1000,10000 unless --quick." placeholder:"N,…"`
+	Profile string `help:"Keep CPU profiles of the stations in this directory, one of each station and measurement." type:"path" placeholder:"DIR"`
 }
 
 func (benchCmd) Help() string {
@@ -64,7 +65,12 @@ func (c benchCmd) Run(ctx context.Context, to console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{dir: dir, quick: c.Quick, say: func(f string, a ...any) { fmt.Fprintf(to.err, f+"\n", a...) }}
+	if c.Profile != "" {
+		if err := os.MkdirAll(c.Profile, 0o755); err != nil {
+			return err
+		}
+	}
+	b := &bench{dir: dir, quick: c.Quick, profile: c.Profile, say: func(f string, a ...any) { fmt.Fprintf(to.err, f+"\n", a...) }}
 	b.rows = [][]string{{"what", "measured", "the raw limit", "ratio", "aim"}}
 	if err := b.all(ctx, c.Sockets); err != nil {
 		return err
@@ -94,6 +100,7 @@ func roomFor(sockets int) error {
 type bench struct {
 	dir      string
 	quick    bool
+	profile  string // where CPU profiles go; empty: none are made
 	say      func(string, ...any)
 	rows     [][]string
 	notes    []string
@@ -248,7 +255,11 @@ func (b *bench) alone(ctx context.Context, f func(context.Context, *benchCounty)
 	t := &benchCounty{}
 	for _, cfg := range cfgs[:benchStations] {
 		id := filepath.Base(cfg.Dir)
-		cmd := exec.CommandContext(ctx, self, "serve", "--config", filepath.Join(cfg.Dir, node.ConfigFile))
+		args := []string{"serve", "--config", filepath.Join(cfg.Dir, node.ConfigFile)}
+		if b.profile != "" {
+			args = append(args, "--cpu-profile", filepath.Join(b.profile, fmt.Sprintf("%d-%s.pprof", b.counties, id)))
+		}
+		cmd := exec.CommandContext(ctx, self, args...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C comes once, from here
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = childGrace
@@ -338,6 +349,8 @@ func ns(d time.Duration) string {
 	return fmt.Sprintf("%.0f ms", d.Seconds()*1e3)
 }
 
+func us(d time.Duration) string { return fmt.Sprintf("%.1f µs", d.Seconds()*1e6) }
+
 func times(a, b float64) string {
 	if b == 0 {
 		return "-"
@@ -357,4 +370,29 @@ func resident(pid int) (int, error) {
 	}
 	kb, err := strconv.Atoi(strings.Fields(rest)[0])
 	return kb << 10, err
+}
+
+// clockTick is the unit of processor times in /proc, on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// processorTime is what a process has used of the processors so far.
+func processorTime(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(text), ") ") // the name before may hold spaces
+	fields := strings.Fields(rest)
+	if !ok || len(fields) < 13 {
+		return 0, errors.New("/proc says no times")
+	}
+	var ticks int64
+	for _, f := range fields[11:13] { // utime, stime
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick, nil
 }

@@ -271,6 +271,7 @@ type fanned struct {
 	nearest time.Duration // until the nearest people have it
 	rank    int           // of the last of them, among all
 	size    int           // bytes an alarm
+	work    time.Duration // of the processor, for one delivery, all rounds together
 }
 
 func (b *bench) rounds() int {
@@ -347,8 +348,17 @@ func (b *bench) withCrowd(ctx context.Context, addr, token string, pid, n int, s
 	if err != nil {
 		return fanned{}, err
 	}
+	worked, err := processorTime(pid)
+	if err != nil {
+		return fanned{}, err
+	}
 	f, err := b.fanOut(ctx, c, shoot)
+	if err != nil {
+		return f, err
+	}
+	done, err := processorTime(pid)
 	f.each, f.size = (after-before)/n, int(c.size.Load())
+	f.work = (done - worked) / time.Duration(n*(1+b.rounds()*(1+benchAtOnce)))
 	return f, err
 }
 
@@ -382,5 +392,6 @@ func (b *bench) compare(n int, f, raw fanned) {
 	b.row(of+fmt.Sprintf("deliveries with %d alarms in flight", benchAtOnce), fmt.Sprintf("%.0f/s", f.rate), fmt.Sprintf("gorilla loop %.0f/s", raw.rate), times(f.rate, raw.rate), "≥ 2x")
 	b.row(of+fmt.Sprintf("the nearest %d have it", min(benchNearest, n)), fmt.Sprintf("%s, last of them as number %d", ns(f.nearest), f.rank),
 		fmt.Sprintf("gorilla loop %s, number %d", ns(raw.nearest), raw.rank), times(f.nearest.Seconds(), raw.nearest.Seconds()), "first")
+	b.row(of+"processor time of a delivery", us(f.work), "gorilla loop "+us(raw.work), times(f.work.Seconds(), raw.work.Seconds()), "")
 	b.row(of+"memory of an idle one", fmt.Sprintf("%.1f KB", float64(f.each)/1024), fmt.Sprintf("gorilla %.1f KB", float64(raw.each)/1024), times(float64(f.each), float64(raw.each)), "≤ 10 KB")
 }

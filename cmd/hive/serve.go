@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"runtime/pprof"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
@@ -15,7 +17,8 @@ import (
 )
 
 type serveCmd struct {
-	Config string `default:"station.yaml" help:"The station's config; hive init and hive join write one." placeholder:"FILE"`
+	Config     string `default:"station.yaml" help:"The station's config; hive init and hive join write one." placeholder:"FILE"`
+	CPUProfile string `hidden:"" name:"cpu-profile" help:"Write where the processor's time went, for go tool pprof, until the end." placeholder:"FILE"`
 }
 
 func (c serveCmd) Help() string {
@@ -35,6 +38,13 @@ func (c serveCmd) Run(ctx context.Context, to console) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.CPUProfile != "" {
+		stop, err := profileInto(c.CPUProfile)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, stop()) }()
+	}
 	s, err := start(cfg, log, figures)
 	if err != nil {
 		return err
@@ -47,6 +57,21 @@ func (c serveCmd) Run(ctx context.Context, to console) (err error) {
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// profileInto samples what the processor does until stop.
+func profileInto(path string) (stop func() error, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() error {
+		pprof.StopCPUProfile()
+		return f.Close()
+	}, nil
 }
 
 // station is a running node and its hold on its directory.

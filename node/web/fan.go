@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"runtime"
 	"slices"
 
 	"hivemesh/alerts"
@@ -87,7 +86,7 @@ func (h *hub) alarmFrame(w *who, class string, e *encoded, a alerts.Alarm) *fram
 	return out
 }
 
-// delivery is what one socket gets of a batch: a stretch of spread.items.
+// delivery is one socket that is to sound, and for what: a stretch of spread.alarms.
 type delivery struct {
 	to        *socket
 	from, end int
@@ -96,9 +95,13 @@ type delivery struct {
 
 // spread is the scratch space of a fan-out, kept from one to the next.
 type spread struct {
-	sounding []delivery // with an alarm in it
-	quiet    []delivery
+	alarms   []alerts.Alarm
+	sounding []delivery
+	quiet    []*socket
+	near     []float64
 	items    []item
+	ready    [2][]*socket // with frames queued, by line of the writers
+	frames   map[string]int
 }
 
 // fan carries changed incidents to the sockets: alarms first and the nearest people first, then the new
@@ -110,49 +113,129 @@ func (h *hub) fan(changes []Change) {
 		h.owners.learn(c.Incident)
 	}
 	sp := &h.spread
+	for _, s := range h.socks {
+		if d, ok := h.sounds(s, changes); ok {
+			sp.sounding = append(sp.sounding, d)
+		} else {
+			sp.quiet = append(sp.quiet, s)
+		}
+	}
+	lead, rest := h.nearest(sp.sounding)
+	h.lead(lead)
+	for _, d := range lead {
+		sp.quiet = append(sp.quiet, d.to) // what else there is comes with everybody's
+	}
 	tails := make([]string, len(changes))
 	for n, c := range changes {
 		tails[n] = cursorTail(c.Cursor)
 	}
-	for _, s := range h.socks {
-		d := delivery{to: s, from: len(sp.items), near: farAway}
-		alarms := 0
-		for _, c := range changes {
-			alarms += h.sound(s, c.Incident, &d)
-		}
-		for n, c := range changes {
-			h.show(s, c, tails[n])
-		}
-		d.end = len(sp.items)
-		if alarms > 0 {
-			sp.sounding = append(sp.sounding, d)
-		} else if d.end > d.from {
-			sp.quiet = append(sp.quiet, d)
+	slices.SortFunc(rest, nearestFirst)
+	h.deliver(rest, changes, tails)
+	for _, s := range sp.quiet {
+		h.ready(s, h.news(s, changes, tails, sp.items[:0]))
+	}
+	h.hand()
+	h.metrics.delivered(sp.frames)
+	sp.alarms, sp.sounding, sp.quiet = reset(sp.alarms), reset(sp.sounding), reset(sp.quiet)
+}
+
+// sounds lists what s is to sound for among the changes.
+func (h *hub) sounds(s *socket, changes []Change) (d delivery, ok bool) {
+	sp := &h.spread
+	d = delivery{to: s, from: len(sp.alarms), near: farAway}
+	for _, c := range changes {
+		for _, a := range h.unheard(s, c.Incident) {
+			sp.alarms = append(sp.alarms, a)
+			d.near = min(d.near, metres(s, a))
 		}
 	}
-	nearestFirst(sp.sounding)
-	h.deliver(sp.sounding)
-	h.deliver(sp.quiet)
-	h.metrics.delivered(sp.items)
-	sp.sounding, sp.quiet = reset(sp.sounding), reset(sp.quiet)
-	sp.items = reset(sp.items)
+	d.end = len(sp.alarms)
+	return d, d.end > d.from
 }
 
 // nearestFirst: whoever can be there first hears first; calls for support before all.
-func nearestFirst(list []delivery) {
-	slices.SortFunc(list, func(a, b delivery) int { return cmp.Compare(a.near, b.near) })
-}
+func nearestFirst(a, b delivery) int { return cmp.Compare(a.near, b.near) }
 
-// headStart is how many of the nearest are written to before the rest is even queued: on a machine of two
-// cores their writers would otherwise wait behind thousands of others.
+// headStart is how many of the nearest are written to before anything is made ready for the others.
 const headStart = 64
 
-func (h *hub) deliver(list []delivery) {
-	for n, d := range list {
-		if n == headStart {
-			runtime.Gosched()
+// nearest splits off those who get a head start, in order; the rest is in any order.
+func (h *hub) nearest(list []delivery) (lead, rest []delivery) {
+	if len(list) > headStart {
+		near := h.spread.near[:0] // the headStart smallest so far, ascending
+		for _, d := range list {
+			if len(near) == headStart && d.near >= near[headStart-1] {
+				continue
+			}
+			at, _ := slices.BinarySearch(near, d.near)
+			near = slices.Insert(near, at, d.near)
+			near = near[:min(len(near), headStart)]
 		}
-		d.to.push(h.spread.items[d.from:d.end]...)
+		h.spread.near = near
+		n := 0
+		for k := range list {
+			if list[k].near <= near[headStart-1] {
+				list[n], list[k] = list[k], list[n]
+				n++
+			}
+		}
+		list, rest = list[:n], list[n:]
+	}
+	slices.SortFunc(list, nearestFirst)
+	return list, rest
+}
+
+// lead writes the alarms of the nearest, here and now: no goroutine is to be woken first, and nothing that
+// can be said later is made ready first.
+func (h *hub) lead(list []delivery) {
+	for _, d := range list {
+		items := h.spread.items[:0]
+		for _, a := range h.spread.alarms[d.from:d.end] {
+			items = h.alarm(d.to, a, items)
+		}
+		h.ready(d.to, items)
+	}
+	for at, list := range h.spread.ready {
+		for _, s := range list {
+			h.pen.serve(s, at)
+		}
+		h.spread.ready[at] = reset(list)
+	}
+}
+
+// deliver queues for each socket its alarms and the state of the matters, and hands them to the writers a few
+// at a time, so that the first are written while the last are made ready.
+func (h *hub) deliver(list []delivery, changes []Change, tails []string) {
+	for n, d := range list {
+		items := h.spread.items[:0]
+		for _, a := range h.spread.alarms[d.from:d.end] {
+			items = h.alarm(d.to, a, items)
+		}
+		h.ready(d.to, h.news(d.to, changes, tails, items))
+		if n%headStart == headStart-1 {
+			h.hand()
+		}
+	}
+}
+
+// ready queues items for a socket and notes that it has to be written to.
+func (h *hub) ready(s *socket, items []item) {
+	h.spread.items = items
+	if at, ok := s.put(items...); ok {
+		h.spread.ready[at] = append(h.spread.ready[at], s)
+	}
+	for _, it := range items {
+		h.spread.frames[it.f.kind]++
+	}
+}
+
+// hand gives the sockets that have something queued to the writers.
+func (h *hub) hand() {
+	for at, list := range h.spread.ready {
+		if len(list) > 0 {
+			h.writers.add(at, list...)
+			h.spread.ready[at] = reset(list)
+		}
 	}
 }
 
@@ -161,47 +244,57 @@ func reset[T any](s []T) []T {
 	return s[:0]
 }
 
-// sound adds the alarms of i that s has not heard and, when i's alarm ended, the stand-down.
-func (h *hub) sound(s *socket, i *alerts.Incident, d *delivery) int {
+// unheard lists the alarms of i that s has to sound for.
+func (h *hub) unheard(s *socket, i *alerts.Incident) []alerts.Alarm {
 	if i.Ended != nil || i.Status.Closed() {
-		h.standDown(s, i)
-		return 0
+		return nil
 	}
 	delete(s.stood, i.ID)
-	list := h.station.Rules().AlarmsFor(i, s.listener(), s.heard)
-	if len(list) == 0 || !h.newest(s) {
-		return 0
+	if list := h.station.Rules().AlarmsFor(i, s.listener(), s.heard); len(list) > 0 && h.newest(s) {
+		return list
 	}
-	class := h.station.Rules().ClassOf(s.who.Subject, i)
-	e := h.encodedOf(i)
-	for _, a := range list {
-		f := h.alarmFrame(s.who, class, e, a)
-		if f == nil {
-			continue
-		}
-		place := i.Raised.Place.Point
-		if a.Support != nil && a.Support.Place != nil && a.Support.Place.Point != nil {
-			place = a.Support.Place.Point
-		}
-		tail, metres := alarmTail(s.where(), place)
-		if a.Support != nil {
-			metres = -1
-		}
-		d.near = min(d.near, metres)
-		h.spread.items = append(h.spread.items, item{f, tail})
-		s.hear(i.ID, a.Wave, a.Support)
-		h.count(s, i.ID, a.Wave, markSent)
+	return nil
+}
+
+// placeOf is where an alarm calls to; nil: not known.
+func placeOf(a alerts.Alarm) *alerts.Point {
+	if a.Support != nil && a.Support.Place != nil && a.Support.Place.Point != nil {
+		return a.Support.Place.Point
 	}
-	return len(list)
+	return a.Incident.Raised.Place.Point
+}
+
+// metres is how far s is from where the alarm calls to. A call for support comes before everything.
+func metres(s *socket, a alerts.Alarm) float64 {
+	from, to := s.where(), placeOf(a)
+	switch {
+	case a.Support != nil:
+		return -1
+	case from == nil || to == nil:
+		return farAway
+	}
+	return from.Distance(*to)
+}
+
+// alarm adds the frame of one alarm, which s then has heard.
+func (h *hub) alarm(s *socket, a alerts.Alarm, items []item) []item {
+	i := a.Incident
+	f := h.alarmFrame(s.who, h.station.Rules().ClassOf(s.who.Subject, i), h.encodedOf(i), a)
+	if f == nil {
+		return items
+	}
+	s.hear(i.ID, a.Wave, a.Support)
+	h.count(s, i.ID, a.Wave, markSent)
+	return append(items, item{f, alarmTail(s.where(), placeOf(a))})
 }
 
 // standDown tells a device that heard i's alarm that it ended. Once.
-func (h *hub) standDown(s *socket, i *alerts.Incident) {
+func (h *hub) standDown(s *socket, i *alerts.Incident, items []item) []item {
 	if _, heard := s.heard.Waves[i.ID]; !heard || s.stood[i.ID] {
-		return
+		return items
 	}
 	if h.station.Rules().ClassOf(s.who.Subject, i) == "" {
-		return
+		return items
 	}
 	e := h.encodedOf(i)
 	if e.stood == nil {
@@ -216,7 +309,7 @@ func (h *hub) standDown(s *socket, i *alerts.Incident) {
 		s.stood = map[alerts.IncidentID]bool{}
 	}
 	s.stood[i.ID] = true
-	h.spread.items = append(h.spread.items, *e.stood)
+	return append(items, *e.stood)
 }
 
 func pendingEvent(i *alerts.Incident, event alerts.Hash) bool {
@@ -228,26 +321,38 @@ func pendingEvent(i *alerts.Incident, event alerts.Hash) bool {
 	return false
 }
 
+// news adds the end of alarms and the new state of matters.
+func (h *hub) news(s *socket, changes []Change, tails []string, items []item) []item {
+	for n, c := range changes {
+		if i := c.Incident; i.Ended != nil || i.Status.Closed() {
+			items = h.standDown(s, i, items)
+		}
+		items = h.show(s, c, tails[n], items)
+	}
+	return items
+}
+
 // show adds the new state of the matter, if s may know of it.
-func (h *hub) show(s *socket, c Change, tail string) {
+func (h *hub) show(s *socket, c Change, tail string, items []item) []item {
 	i := c.Incident
 	if s.hidesSilent(i) {
-		return
+		return items
 	}
 	class := h.station.Rules().ClassOf(s.who.Subject, i)
 	if class == "" {
-		return
+		return items
 	}
 	if known, ok := s.behind[i.Cell]; ok {
 		if c.Cursor.before(known) {
-			return
+			return items
 		}
 		delete(s.behind, i.Cell)
-		h.spread.items = append(h.spread.items, h.past(s, i.Cell, known)...)
+		items = append(items, h.past(s, i.Cell, known)...)
 	}
 	if f := h.incidentFrame(s.who, class, h.encodedOf(i)); f != nil {
-		h.spread.items = append(h.spread.items, item{f, tail})
+		items = append(items, item{f, tail})
 	}
+	return items
 }
 
 // hidesSilent: a silent matter (coercion) makes no sound or light at the station that raised it.
@@ -289,13 +394,21 @@ func (s *socket) hear(in alerts.IncidentID, wave int, support *alerts.Support) {
 // offer sounds what is open and unheard for one socket: after a move, a change of duty or of role, or when
 // the device's newer socket went. Called with h.mu held.
 func (h *hub) offer(s *socket) {
-	d := delivery{from: len(h.spread.items), near: farAway}
+	items := h.spread.items[:0]
 	for _, i := range h.alarming {
-		h.sound(s, i, &d)
+		if i.Ended != nil {
+			items = h.standDown(s, i, items)
+		}
+		for _, a := range h.unheard(s, i) {
+			items = h.alarm(s, a, items)
+		}
 	}
-	items := h.spread.items[d.from:]
-	s.push(items...)
-	h.metrics.delivered(items)
-	clear(items)
-	h.spread.items = h.spread.items[:d.from]
+	h.pass(s, items)
+}
+
+// pass queues items for one socket, and counts them.
+func (h *hub) pass(s *socket, items []item) {
+	h.ready(s, items)
+	h.hand()
+	h.metrics.delivered(h.spread.frames)
 }

@@ -21,6 +21,7 @@ const (
 // socket to socket (a distance, a cursor), body lacks its end and each item brings its own.
 type frame struct {
 	op    byte
+	lane  alerts.Lane
 	kind  string // the frame's type
 	about string // a later frame about the same replaces this one; empty: each counts
 	body  []byte
@@ -154,15 +155,29 @@ type PongFrame struct {
 	Server alerts.Stamp `json:"server_time"`
 }
 
+// laneOf is the lane of frames. Those that say a matter's state share one: their cursors must not overtake
+// each other. What opens a conversation stands before the alarms that follow it.
+func laneOf(kind string) alerts.Lane {
+	switch kind {
+	case "welcome", "alarm", "stood_down":
+		return alerts.LaneAlarm
+	case "positions":
+		return alerts.LanePosition
+	case "receipts", "stations":
+		return alerts.LaneStatistic
+	}
+	return alerts.LaneDecision
+}
+
 // whole encodes a frame that is the same for everybody who gets it.
 func whole(kind string, v any) item {
-	return item{f: &frame{op: opText, kind: kind, body: encode(v)}}
+	return item{f: &frame{op: opText, lane: laneOf(kind), kind: kind, body: encode(v)}}
 }
 
 // cut encodes a frame without its closing brace; every item brings the rest.
 func cut(kind string, v any) *frame {
 	b := encode(v)
-	return &frame{op: opText, kind: kind, body: b[:len(b)-1]}
+	return &frame{op: opText, lane: laneOf(kind), kind: kind, body: b[:len(b)-1]}
 }
 
 // encode writes v as JSON. The frame types hold nothing that JSON cannot say but coordinates that are not
@@ -176,17 +191,16 @@ func encode(v any) []byte {
 }
 
 // alarmTail is the end of an alarm frame for somebody at p (nil: not known where).
-func alarmTail(p *alerts.Point, to *alerts.Point) (string, float64) {
+func alarmTail(p *alerts.Point, to *alerts.Point) string {
 	if p == nil || to == nil {
-		return "}", farAway
+		return "}"
 	}
-	d := p.Distance(*to)
 	var b [64]byte
 	out := append(b[:0], `,"distance":`...)
-	out = strconv.AppendInt(out, int64(d+0.5), 10)
+	out = strconv.AppendInt(out, int64(p.Distance(*to)+0.5), 10)
 	out = append(out, `,"bearing":`...)
 	out = strconv.AppendInt(out, int64(p.Bearing(*to)+0.5)%360, 10)
-	return string(append(out, '}')), d
+	return string(append(out, '}'))
 }
 
 // cursorTail is the end of an incident frame. A cursor has only digits, letters and a dot.
@@ -201,7 +215,7 @@ func cursorTail(c Cursor) string {
 // closeItem is a close frame with a code and its reason.
 func closeItem(c closeCode) item {
 	body := binary.BigEndian.AppendUint16(nil, uint16(c.code))
-	return item{f: &frame{op: opClose, kind: "close", body: append(body, c.reason...)}}
+	return item{f: &frame{op: opClose, lane: alerts.Lanes, kind: "close", body: append(body, c.reason...)}}
 }
 
 // closeCode names why the hub closes a socket.

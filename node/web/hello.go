@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -99,11 +100,14 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 // ends here.
 func (h *hub) open(ws *websocket.Conn, token string) {
 	s := &socket{hub: h, ws: ws, conn: ws.NetConn(), slot: -1}
+	if c, ok := s.conn.(syscall.Conn); ok {
+		s.raw, _ = c.SyscallConn()
+	}
 	s.lastRead.Store(time.Now().UnixMilli())
 	ws.SetReadLimit(maxHello)
 	ws.SetPingHandler(func(data string) error {
 		s.lastRead.Store(time.Now().UnixMilli())
-		s.push(item{f: &frame{op: opPong, kind: "pong", about: "pong", body: []byte(data)}})
+		s.push(item{f: &frame{op: opPong, lane: alerts.LaneDecision, kind: "pong", about: "pong", body: []byte(data)}})
 		return nil
 	})
 	ws.SetPongHandler(func(string) error {
@@ -248,16 +252,13 @@ func (h *hub) homeOf(w *who) *alerts.Point {
 
 // settle sends stand-downs for heard incidents whose alarm has ended.
 func (h *hub) settle(s *socket) {
-	from := len(h.spread.items)
+	items := h.spread.items[:0]
 	for _, id := range sortedKeys(s.heard.Waves) {
 		if i, ok := h.station.Incident(id); ok && (i.Ended != nil || i.Status.Closed()) {
-			h.standDown(s, i)
+			items = h.standDown(s, i, items)
 		}
 	}
-	items := h.spread.items[from:]
-	s.push(items...)
-	clear(items)
-	h.spread.items = h.spread.items[:from]
+	h.pass(s, items)
 }
 
 // resume decides from where each cell's history goes on. Cells in which the client knows more than this

@@ -37,7 +37,9 @@ type hub struct {
 	in       *inbox
 	done     chan struct{}
 	counted  chan struct{} // some tally has news
-	wg       sync.WaitGroup
+	writers  *writers
+	pen      *pen           // the hub's own, under mu
+	wg       sync.WaitGroup // run, and the readers of sockets
 
 	mu       sync.Mutex
 	closing  bool
@@ -73,6 +75,7 @@ type device struct {
 func newHub(st Station, ss *sessions, log *zap.Logger) *hub {
 	return &hub{
 		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}), counted: make(chan struct{}, 1),
+		writers: newWriters(), pen: newPen(), spread: spread{frames: map[string]int{}},
 		fresh: map[*socket]struct{}{}, devices: map[deviceKey]*device{}, people: map[alerts.PersonID][]*socket{},
 		alarming: map[alerts.IncidentID]*alerts.Incident{}, frames: map[alerts.IncidentID]*encoded{},
 		tallies: map[waveKey]*tally{}, owners: newOwners(), waiters: map[alerts.Hash][]chan outcome{},
@@ -202,7 +205,7 @@ func (h *hub) pulse(now time.Time) {
 }
 
 // pingItem is the protocol's own ping: every client answers it, also one that runs no script.
-var pingItem = item{f: &frame{op: opPing, kind: "ping", about: "ping"}}
+var pingItem = item{f: &frame{op: opPing, lane: alerts.LaneDecision, kind: "ping", about: "ping"}}
 
 // renew reads a session's roles from the directory as it is now. Called with h.mu held.
 func (h *hub) renew(s *socket) {
@@ -322,5 +325,6 @@ func (h *hub) close() {
 		}
 	})
 	h.wg.Wait()
+	h.writers.close()
 	force.Stop()
 }

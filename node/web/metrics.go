@@ -57,12 +57,11 @@ func (m *metrics) request(route string, status int, took time.Duration) {
 func (m *metrics) bad(code string)    { m.refusals.WithLabelValues(code).Inc() }
 func (m *metrics) closed(c closeCode) { m.closes.WithLabelValues(c.reason).Inc() }
 func (m *metrics) dead()              { m.closes.WithLabelValues("silent").Inc() }
-func (m *metrics) delivered(list []item) {
-	counts := map[string]int{}
-	for _, it := range list {
-		counts[it.f.kind]++
-	}
+
+// delivered counts frames by type, and empties the counts.
+func (m *metrics) delivered(counts map[string]int) {
 	for kind, n := range counts {
 		m.frames.WithLabelValues(kind).Add(float64(n))
 	}
+	clear(counts)
 }

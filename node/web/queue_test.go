@@ -44,7 +44,7 @@ func TestInboxKeepsTheLatestAtItsPlace(t *testing.T) {
 
 func TestNearestHearFirstAndSupportBeforeAll(t *testing.T) {
 	list := []delivery{{near: 800}, {near: farAway}, {near: 20}, {near: -1}, {near: 300}}
-	nearestFirst(list)
+	slices.SortFunc(list, nearestFirst)
 	var got []float64
 	for _, d := range list {
 		got = append(got, d.near)

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -29,12 +31,12 @@ const (
 )
 
 // socket is one websocket. Its state is the hub's, under hub.mu; only the queue has a lock of its own.
-// No goroutine writes for a socket that has nothing to write: flush is started by the first frame and ends
-// with the last, and while it runs it is the only writer.
+// One goroutine of its own reads; writing is the business of the hub's writers.
 type socket struct {
 	hub  *hub
 	ws   *websocket.Conn // reads only
 	conn net.Conn        // writes only
+	raw  syscall.RawConn // conn's own, to write without waiting; nil where there is none, as in memory
 
 	// Set at hello, under hub.mu.
 	slot     int // place in hub.socks; -1 before hello and after detach
@@ -55,31 +57,60 @@ type socket struct {
 
 	beat      uint8        // which tick of the heartbeat is its own
 	lastRead  atomic.Int64 // Unix milliseconds
-	stuckFrom atomic.Int64 // when the write under way began; 0: none
+	stuckFrom atomic.Int64 // when the write under way began to wait; 0: none does
 
 	mu      sync.Mutex
-	queue   []item
-	room    int // beyond maxQueue: a history not yet written
-	writing bool
-	closing bool // a close frame is queued or written: nothing more is taken
+	queue   []item  // by lane, and in a lane oldest first
+	room    int     // beyond maxQueue: a history not yet written
+	inLine  [2]bool // stands in that line of the writers
+	writing bool    // somebody writes: there is one writer at a time
+	closing bool    // a close frame is queued or written: nothing more is taken
 }
 
 // push queues frames and sees to it that somebody writes them.
 func (s *socket) push(items ...item) {
+	if at, ok := s.put(items...); ok {
+		s.hub.writers.add(at, s)
+	}
+}
+
+// put queues frames. With ok the caller is to add the socket to that line of the writers.
+func (s *socket) put(items ...item) (at int, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing || len(items) == 0 {
-		return
+		return 0, false
 	}
 	if len(s.queue)+len(items) > maxQueue+s.room {
 		s.shrink()
 		if len(s.queue)+len(items) > maxQueue+s.room {
 			s.shut(closeSlow)
-			return
+			return s.line()
 		}
 	}
-	s.queue = append(s.queue, items...)
-	s.wake()
+	for _, it := range items {
+		n := len(s.queue)
+		for n > 0 && s.queue[n-1].f.lane > it.f.lane {
+			n--
+		}
+		s.queue = slices.Insert(s.queue, n, it)
+	}
+	return s.line()
+}
+
+// line decides in which line of the writers the socket has to be put, if any. Called with s.mu held.
+func (s *socket) line() (at int, ok bool) {
+	if len(s.queue) == 0 || s.writing || s.inLine[urgentLine] {
+		return 0, false
+	}
+	if at = otherLine; s.queue[0].f.lane == alerts.LaneAlarm {
+		at = urgentLine
+	}
+	if s.inLine[at] {
+		return 0, false
+	}
+	s.inLine[at] = true
+	return at, true
 }
 
 // pushHistory queues what hello asked for, however long: the limit counts what comes after it.
@@ -109,16 +140,6 @@ func (s *socket) shrink() {
 	s.queue = keep
 }
 
-// wake starts the writer if none is at work. Called with s.mu held and, so that Close can wait for all
-// writers, only while the socket's reader runs.
-func (s *socket) wake() {
-	if !s.writing {
-		s.writing = true
-		s.hub.wg.Add(1)
-		go s.flush()
-	}
-}
-
 // waits reports whether a frame of this kind is still to be written.
 func (s *socket) waits(kind string) bool {
 	s.mu.Lock()
@@ -145,13 +166,16 @@ func (s *socket) shut(c closeCode) {
 	// A write that is under way must end; after it, the peer has as long again to answer.
 	_ = s.conn.SetWriteDeadline(time.Now().Add(closeGrace))
 	_ = s.conn.SetReadDeadline(time.Now().Add(2 * closeGrace))
-	s.wake()
 }
 
 func (s *socket) close(c closeCode) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.shut(c)
+	at, ok := s.line()
+	s.mu.Unlock()
+	if ok {
+		s.hub.writers.add(at, s)
+	}
 }
 
 // silence drops what waits and takes nothing more.
@@ -166,37 +190,22 @@ func (s *socket) silence() {
 // kill ends the connection without a word.
 func (s *socket) kill() { _ = s.conn.Close() }
 
-var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, writeChunk); return &b }}
-
-// flush writes all that waits, as few writes as it can, and ends.
-func (s *socket) flush() {
-	defer s.hub.wg.Done()
-	buf := writeBuffers.Get().(*[]byte)
-	defer writeBuffers.Put(buf)
-	for {
-		b, last := s.gather((*buf)[:0])
-		if len(b) == 0 {
-			return
-		}
-		s.stuckFrom.Store(time.Now().UnixMilli())
-		_, err := s.conn.Write(b)
-		s.stuckFrom.Store(0)
-		if cap(b) <= 2*writeChunk {
-			*buf = b
-		}
-		if err != nil {
-			s.kill()
-			s.silence()
-		} else if last {
-			s.halfClose()
-		}
-	}
-}
-
-// gather moves waiting frames into b; with nothing left to write it signs the writer off.
-func (s *socket) gather(b []byte) (_ []byte, last bool) {
+// turn makes the caller this socket's writer, if there is something to write and nobody else does: it gets
+// the bytes, at the end of b.
+func (s *socket) turn(at int, b []byte) (_ []byte, last bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.inLine[at] = false
+	if s.writing {
+		return b, false
+	}
+	s.writing = true
+	return s.gather(b)
+}
+
+// gather moves waiting frames to the end of b, as many as one write may hold; with nothing left to write it
+// signs the writer off. Called with s.mu held.
+func (s *socket) gather(b []byte) (_ []byte, last bool) {
 	n := 0
 	for n < len(s.queue) && (n == 0 || len(b)+s.queue[n].size() < writeChunk) {
 		b = s.queue[n].appendTo(b)
@@ -208,11 +217,54 @@ func (s *socket) gather(b []byte) (_ []byte, last bool) {
 	s.queue = s.queue[:rest]
 	if n == 0 {
 		s.writing, s.room = false, 0
-		if cap(s.queue) > keepQueue {
-			s.queue = nil
-		}
+	}
+	if rest == 0 && cap(s.queue) > keepQueue {
+		s.queue = nil
 	}
 	return b, last
+}
+
+// done ends a turn; what came meanwhile, or did not fit, waits in line like everybody's.
+func (s *socket) done() {
+	s.mu.Lock()
+	s.writing = false
+	if len(s.queue) == 0 {
+		s.room = 0
+	}
+	at, ok := s.line()
+	s.mu.Unlock()
+	if ok {
+		s.hub.writers.add(at, s)
+	}
+}
+
+var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, writeChunk); return &b }}
+
+// slowly writes what the kernel did not take at once, and then all that waits, on a goroutine of its own
+// which ends with the last of it. Called by a writer only, so that close waits for it.
+func (s *socket) slowly(b []byte, last bool) {
+	buf := writeBuffers.Get().(*[]byte)
+	*buf = append((*buf)[:0], b...)
+	s.hub.writers.wg.Go(func() {
+		defer writeBuffers.Put(buf)
+		for b := *buf; len(b) > 0; {
+			s.stuckFrom.Store(time.Now().UnixMilli())
+			_, err := s.conn.Write(b)
+			s.stuckFrom.Store(0)
+			if err != nil {
+				s.kill()
+				s.silence()
+			} else if last {
+				s.halfClose()
+			}
+			s.mu.Lock()
+			b, last = s.gather((*buf)[:0])
+			s.mu.Unlock()
+			if cap(b) <= 2*writeChunk {
+				*buf = b
+			}
+		}
+	})
 }
 
 // halfClose lets the peer read the close frame before the connection goes: closing at once with its bytes
