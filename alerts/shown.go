@@ -79,7 +79,7 @@ type ShownWave struct {
 type ShownMine struct {
 	Raised   bool   `json:"raised,omitempty"`
 	Assigned bool   `json:"assigned,omitempty"`
-	Step     Kind   `json:"step,omitempty"`
+	Step     Kind   `json:"step,omitempty" enum:"accepted,declined,en_route,on_scene,released"`
 	Reason   string `json:"reason,omitempty"`
 	At       *Stamp `json:"at,omitempty"`
 }
@@ -87,7 +87,7 @@ type ShownMine struct {
 // ShownAnswer is one responder's latest step.
 type ShownAnswer struct {
 	Person      PersonID `json:"person"`
-	Step        Kind     `json:"step"`
+	Step        Kind     `json:"step" enum:"accepted,declined,en_route,on_scene,released"`
 	Reason      string   `json:"reason,omitempty"`
 	At          Stamp    `json:"at"`
 	Provisional bool     `json:"provisional,omitempty"`

@@ -81,6 +81,7 @@ func (s *Server) documents(mux *http.ServeMux) {
 // openAPI is the OpenAPI 3.1 document, with the live link beside the routes as x-websocket.
 func (s *Server) openAPI(live map[string]any) []byte {
 	doc := s.api.OpenAPI()
+	solid(doc.Components.Schemas)
 	for _, ours := range []string{"ErrorModel", "ErrorDetail"} { // huma's own; what is sent is a Problem
 		delete(doc.Components.Schemas.Map(), ours)
 	}
@@ -112,6 +113,7 @@ func (s *Server) asyncAPI() map[string]any {
 		return refs
 	}
 	fromClient, fromServer := list(clientFrames()), list(serverFrames())
+	solid(registry)
 	var codes []any
 	for _, c := range closeCodes() {
 		codes = append(codes, map[string]any{"code": c.code, "reason": c.reason})

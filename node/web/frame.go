@@ -132,7 +132,7 @@ type PositionView struct {
 	Person alerts.PersonID `json:"person"`
 	Place  *alerts.Point   `json:"place,omitempty"`
 	At     alerts.Stamp    `json:"at"`
-	Step   alerts.Kind     `json:"step,omitempty" doc:"the latest answer to the open matter the person works on"`
+	Step   alerts.Kind     `json:"step,omitempty" enum:"accepted,declined,en_route,on_scene,released" doc:"the latest answer to the open matter the person works on"`
 	Gone   bool            `json:"gone,omitempty" doc:"no longer shared"`
 }
 

@@ -125,21 +125,6 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 	return humago.New(mux, config)
 }
 
-// aliases tell huma of the types that write themselves as JSON.
-func aliases(r huma.Registry) {
-	r.RegisterTypeAlias(reflect.TypeFor[alerts.Place](), reflect.TypeFor[placeForm]())
-	r.RegisterTypeAlias(reflect.TypeFor[alerts.Stamp](), reflect.TypeFor[time.Time]())
-}
-
-// placeForm is alerts.Place as JSON has it: one flat object.
-type placeForm struct {
-	Lon    *float64 `json:"lon,omitempty" minimum:"-180" maximum:"180" dependentRequired:"lat" doc:"degrees WGS-84, with lat"`
-	Lat    *float64 `json:"lat,omitempty" minimum:"-90" maximum:"90" dependentRequired:"lon" doc:"degrees WGS-84, with lon"`
-	Grid   string   `json:"grid,omitempty" maxLength:"64" doc:"a grid of GET /v1/grids, instead of lon and lat"`
-	Words  string   `json:"words,omitempty" maxLength:"200" doc:"where, as people say it"`
-	Radius float64  `json:"radius,omitempty" minimum:"0" maximum:"20000" doc:"metres of uncertainty"`
-}
-
 // answer writes a problem from a middleware.
 func (s *Server) answer(ctx huma.Context, p *Problem) {
 	ctx.SetHeader("Content-Type", p.ContentType(""))

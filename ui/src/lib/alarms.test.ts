@@ -10,6 +10,8 @@ const frame = (over: Partial<AlarmFrame> = {}): AlarmFrame => ({
   category: 'abduction',
   grade: 1,
   place: { lon: 116.5, lat: 39.32 },
+  drill: false,
+  provisional: false,
   ...over,
 });
 
@@ -70,7 +72,7 @@ describe('alarms', () => {
 
   it('say nothing of the end of what never sounded here', () => {
     const a = alarms();
-    a.take({ type: 'stood_down', incident: 'other' });
+    a.take({ type: 'stood_down', incident: 'other', kind: 'stood_down', provisional: false });
     expect(a.ended).toHaveLength(0);
   });
 

@@ -23,7 +23,7 @@ export class County {
   station = $state('');
   stations = $state<StationInfo[]>(readJSON(device, stationsKey, []));
   categories = $state<Category[]>([]);
-  grids = $state<Grids>({ grids: [] });
+  grids = $state<Grids>({ grids: [], landmarks: [], note: '' });
   people = $state<Person[]>([]);
   incidents = new SvelteMap<string, Shown>();
   positions = new SvelteMap<string, Position>();
@@ -43,8 +43,8 @@ export class County {
         break;
       case 'positions':
         for (const p of frame.positions) {
-          if ('gone' in p) this.positions.delete(p.person);
-          else this.positions.set(p.person, p);
+          if (p.place) this.positions.set(p.person, { ...p, place: p.place });
+          else this.positions.delete(p.person);
         }
         break;
       case 'stations':

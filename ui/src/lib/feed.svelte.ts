@@ -171,7 +171,6 @@ export class Feed {
 
 function parse(data: unknown): ServerFrame | undefined {
   if (typeof data !== 'string') return undefined;
-  if (data === 'pong') return { type: 'pong' };
   try {
     const frame = JSON.parse(data) as { type?: unknown };
     return typeof frame.type === 'string' ? (frame as ServerFrame) : undefined;

@@ -4,6 +4,8 @@ import { longest, shortest, wait } from './backoff';
 import { closed, connectTimeout, deadAfter, Feed, heartbeat } from './feed.svelte';
 
 /** A socket that a test plays the station's side of. */
+const pong: ServerFrame = { type: 'pong', server_time: '2026-01-01T00:00:00.000Z' };
+
 class FakeSocket {
   static made: FakeSocket[] = [];
   readyState = 0;
@@ -33,7 +35,8 @@ class FakeSocket {
   }
   welcome(): void {
     this.open();
-    this.say({ type: 'welcome', station: 'xinzhuang', server_time: new Date().toISOString() });
+    const session = { id: 'li', name: '李静', roles: ['dispatcher'], home: 'xinzhuang' };
+    this.say({ type: 'welcome', station: 'xinzhuang', session, kiosk: false, cursors: {}, server_time: new Date().toISOString() });
   }
   end(code = 1006): void {
     this.readyState = 3;
@@ -101,7 +104,7 @@ describe('feed', () => {
     last().welcome();
     vi.advanceTimersByTime(heartbeat);
     expect(last().sent.filter((x) => x.type === 'ping')).toHaveLength(1);
-    last().say({ type: 'pong' });
+    last().say(pong);
     vi.advanceTimersByTime(deadAfter - 1);
     expect(f.state).toBe('up');
     vi.advanceTimersByTime(1);
@@ -195,7 +198,7 @@ describe('feed', () => {
     old.welcome();
     old.end();
     vi.advanceTimersByTime(shortest);
-    old.say({ type: 'pong' });
+    old.say(pong);
     expect(frames.map((x) => x.type)).toEqual(['welcome']);
     expect(f.state).toBe('connecting');
   });

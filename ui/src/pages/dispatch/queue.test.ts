@@ -11,6 +11,13 @@ const matter = (id: string, over: Partial<Shown> = {}): Shown => ({
   place: {},
   raised_at: '2026-01-01T00:00:00.000Z',
   alarm: { open: true },
+  card: { what: 'smoke' },
+  waves: [],
+  wanted: 2,
+  coming: 0,
+  on_scene: 0,
+  drill: false,
+  provisional: false,
   ...over,
 });
 

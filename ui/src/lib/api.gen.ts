@@ -1,0 +1,1042 @@
+// Made by `npm run types` from api.schema.json. Do not edit.
+
+export type ClientFrame = HelloFrame | PositionFrame | DutyFrame | ReceiptFrame | PingFrame;
+/**
+ * one of the kinds
+ */
+export type Deed =
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'emergency_called';
+      number?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      service: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'registered';
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      void?: boolean;
+    }
+  | {
+      grade: 1 | 2 | 3 | 4;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'graded';
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      continues?: boolean;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'wave';
+      reason?: string;
+      ring: number;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      wave?: number;
+      wide?: boolean;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'accepted';
+      place?: PlaceForm;
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'declined';
+      place?: PlaceForm;
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'en_route';
+      place?: PlaceForm;
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'on_scene';
+      place?: PlaceForm;
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'released';
+      place?: PlaceForm;
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'support_requested';
+      place?: PlaceForm;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      heading?: string;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'clue';
+      place: PlaceForm;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      seen: boolean;
+      seen_at: string;
+      words?: string;
+    }
+  | {
+      card: Card;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'card_updated';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'assigned';
+      person: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'note';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'cancel_requested';
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      code: string;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'resolved';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'cancelled';
+      reason: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'stood_down';
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    };
+export type ServerFrame =
+  | WelcomeFrame
+  | AlarmFrame
+  | StoodDownFrame
+  | IncidentFrame
+  | KeptFrame
+  | ReceiptsFrame
+  | RefusedFrame
+  | PositionsFrame
+  | StationsFrame
+  | ErrorFrame
+  | PongFrame;
+
+export interface AlarmFrame {
+  /**
+   * degrees clockwise from north
+   */
+  bearing?: number;
+  card: Card;
+  category: string;
+  /**
+   * search continues: sounds again for those who heard an earlier wave
+   */
+  continues?: boolean;
+  /**
+   * metres from where you are known to be
+   */
+  distance?: number;
+  drill: boolean;
+  grade: 1 | 2 | 3 | 4;
+  incident: string;
+  place: PlaceForm;
+  /**
+   * not on the record yet; an incident frame says when it is
+   */
+  provisional: boolean;
+  /**
+   * the call for support; it sounds above every alarm
+   */
+  support?: string;
+  type: 'alarm';
+  /**
+   * 0 for a call for support
+   */
+  wave: number;
+}
+export interface Card {
+  do?: string;
+  dont?: string;
+  what: string;
+}
+export interface PlaceForm {
+  /**
+   * a grid of GET /v1/grids, instead of lon and lat
+   */
+  grid?: string;
+  /**
+   * degrees WGS-84, with lon
+   */
+  lat?: number;
+  /**
+   * degrees WGS-84, with lat
+   */
+  lon?: number;
+  /**
+   * metres of uncertainty
+   */
+  radius?: number;
+  /**
+   * where, as people say it
+   */
+  words?: string;
+}
+export interface CategoryView {
+  /**
+   * whether it sounds at all
+   */
+  alarm: boolean;
+  grade: 1 | 2 | 3 | 4;
+  id: string;
+  name: Text;
+  /**
+   * place among a kiosk's buttons; 0: not on the first page
+   */
+  order: number;
+  /**
+   * wakes police roles only, until a dispatcher says otherwise
+   */
+  police_only: boolean;
+  /**
+   * metres of waves 1, 2, 3 …
+   */
+  rings: number[];
+  sealed: boolean;
+  wakes: string[];
+  /**
+   * responders wanted
+   */
+  wanted: number;
+}
+export interface Text {
+  en: string;
+  zh: string;
+}
+export interface HelloFrame {
+  /**
+   * cursor of the last incident frame per cell
+   */
+  after?: {
+    [k: string]: string;
+  };
+  /**
+   * a stable id of this device, the same at every station
+   */
+  device: string;
+  /**
+   * on duty or willing to be called; true unless said otherwise
+   */
+  duty?: boolean;
+  /**
+   * what this device has sounded for and not yet dropped
+   *
+   * @maxItems 1000
+   */
+  heard?: HeardWave[];
+  position?: PointForm;
+  /**
+   * unless the upgrade brought a bearer token or cookie
+   */
+  token?: string;
+  type: 'hello';
+}
+export interface HeardWave {
+  incident: string;
+  support?: string;
+  wave?: number;
+}
+export interface PointForm {
+  lat: number | null;
+  lon: number | null;
+}
+export interface PositionFrame {
+  place: PointForm;
+  type: 'position';
+}
+export interface DutyFrame {
+  duty: boolean | null;
+  type: 'duty';
+}
+export interface ReceiptFrame {
+  incident: string;
+  /**
+   * released: the device stopped sounding after stood_down
+   */
+  state: 'reached' | 'opened' | 'released';
+  support?: string;
+  type: 'receipt';
+  /**
+   * 0 or absent with support
+   */
+  wave?: number;
+}
+export interface PingFrame {
+  type: 'ping';
+}
+export interface EmergencyCalled {
+  number?: string;
+  service: string;
+}
+export interface ErrorFrame {
+  code: string;
+  message: string;
+  type: 'error';
+}
+export interface EventOutputBody {
+  event: string;
+  kept: Kept;
+}
+export interface Kept {
+  here: boolean;
+  index?: number;
+  near: number;
+  recorded: boolean;
+}
+export interface Fault {
+  message: string;
+  where: string;
+}
+export interface Grid {
+  id: string;
+  name: string;
+  place: Point;
+  radius: number;
+  township: string;
+}
+export interface Point {
+  lat: number;
+  lon: number;
+}
+export interface IncidentDetail {
+  alarm: ShownAlarm;
+  answers?: ShownAnswer[];
+  assigned?: ShownAssignment[];
+  called?: EmergencyCalled[];
+  cancel_asked?: ShownRef;
+  card: Card;
+  category: string;
+  cell: string;
+  coming: number;
+  drill: boolean;
+  /**
+   * an end was refused: the search continues
+   */
+  end_refused?: boolean;
+  grade: 1 | 2 | 3 | 4;
+  id: string;
+  kept?: Kept;
+  /**
+   * by field, the decision that the next one names in saw
+   */
+  latest?: {
+    [k: string]: string;
+  };
+  mine?: ShownMine;
+  note?: string;
+  on_scene: number;
+  outside_number?: string;
+  place: PlaceForm;
+  /**
+   * something of what is shown is not yet in the record
+   */
+  provisional: boolean;
+  raised_at: string;
+  raised_by?: string;
+  /**
+   * of every wave: for who sees the matter in full, and who raised it
+   */
+  receipts?: WaveReceipts[];
+  silent?: boolean;
+  source?: 'kiosk' | 'patrol' | 'phone' | 'counter';
+  station?: string;
+  status: 'reported' | 'registered' | 'graded' | 'dispatched' | 'handling' | 'resolved' | 'void' | 'cancelled';
+  support?: ShownSupport[];
+  timeline?: ShownLine[];
+  wanted: number;
+  waves: ShownWave[];
+}
+export interface ShownAlarm {
+  ended_at?: string;
+  ended_by_kind?:
+    | 'raised'
+    | 'receipts'
+    | 'emergency_called'
+    | 'registered'
+    | 'graded'
+    | 'wave'
+    | 'accepted'
+    | 'declined'
+    | 'en_route'
+    | 'on_scene'
+    | 'released'
+    | 'support_requested'
+    | 'clue'
+    | 'card_updated'
+    | 'assigned'
+    | 'note'
+    | 'cancel_requested'
+    | 'resolved'
+    | 'cancelled'
+    | 'stood_down';
+  open: boolean;
+}
+export interface ShownAnswer {
+  at: string;
+  person: string;
+  provisional?: boolean;
+  reason?: string;
+  step: 'accepted' | 'declined' | 'en_route' | 'on_scene' | 'released';
+}
+export interface ShownAssignment {
+  at: string;
+  by: string;
+  person: string;
+  provisional?: boolean;
+  words?: string;
+}
+export interface ShownRef {
+  at: string;
+  by: string;
+  event: string;
+  kind:
+    | 'raised'
+    | 'receipts'
+    | 'emergency_called'
+    | 'registered'
+    | 'graded'
+    | 'wave'
+    | 'accepted'
+    | 'declined'
+    | 'en_route'
+    | 'on_scene'
+    | 'released'
+    | 'support_requested'
+    | 'clue'
+    | 'card_updated'
+    | 'assigned'
+    | 'note'
+    | 'cancel_requested'
+    | 'resolved'
+    | 'cancelled'
+    | 'stood_down';
+}
+export interface ShownMine {
+  assigned?: boolean;
+  at?: string;
+  raised?: boolean;
+  reason?: string;
+  step?: 'accepted' | 'declined' | 'en_route' | 'on_scene' | 'released';
+}
+export interface WaveReceipts {
+  answered: number;
+  opened: number;
+  reached: number;
+  sent: number;
+  wave: number;
+}
+export interface ShownSupport {
+  at: string;
+  by: string;
+  event: string;
+  place?: PlaceForm;
+  provisional?: boolean;
+  words?: string;
+}
+export interface ShownLine {
+  /**
+   * the leader's time; while provisional the maker's
+   */
+  at: string;
+  /**
+   * the fields of its kind
+   */
+  body: {
+    [k: string]: unknown;
+  };
+  /**
+   * absent: the station itself
+   */
+  by?: string;
+  event: string;
+  /**
+   * in the cell's record; absent while provisional
+   */
+  index?: number;
+  kind:
+    | 'raised'
+    | 'receipts'
+    | 'emergency_called'
+    | 'registered'
+    | 'graded'
+    | 'wave'
+    | 'accepted'
+    | 'declined'
+    | 'en_route'
+    | 'on_scene'
+    | 'released'
+    | 'support_requested'
+    | 'clue'
+    | 'card_updated'
+    | 'assigned'
+    | 'note'
+    | 'cancel_requested'
+    | 'resolved'
+    | 'cancelled'
+    | 'stood_down';
+  lost?: ShownRef;
+  provisional?: boolean;
+  station: string;
+  /**
+   * by the maker's clock
+   */
+  told_at: string;
+  verdict: string;
+}
+export interface ShownWave {
+  at: string;
+  continues?: boolean;
+  number: number;
+  provisional?: boolean;
+  /**
+   * metres
+   */
+  ring: number;
+  wide?: boolean;
+}
+export interface IncidentFrame {
+  cell: string;
+  /**
+   * keep it, and give it as after in the next hello, at any station
+   */
+  cursor: string;
+  incident: Shown;
+  type: 'incident';
+}
+export interface Shown {
+  alarm: ShownAlarm;
+  answers?: ShownAnswer[];
+  assigned?: ShownAssignment[];
+  called?: EmergencyCalled[];
+  cancel_asked?: ShownRef;
+  card: Card;
+  category: string;
+  cell: string;
+  coming: number;
+  drill: boolean;
+  /**
+   * an end was refused: the search continues
+   */
+  end_refused?: boolean;
+  grade: 1 | 2 | 3 | 4;
+  id: string;
+  /**
+   * by field, the decision that the next one names in saw
+   */
+  latest?: {
+    [k: string]: string;
+  };
+  mine?: ShownMine;
+  note?: string;
+  on_scene: number;
+  outside_number?: string;
+  place: PlaceForm;
+  /**
+   * something of what is shown is not yet in the record
+   */
+  provisional: boolean;
+  raised_at: string;
+  raised_by?: string;
+  silent?: boolean;
+  source?: 'kiosk' | 'patrol' | 'phone' | 'counter';
+  station?: string;
+  status: 'reported' | 'registered' | 'graded' | 'dispatched' | 'handling' | 'resolved' | 'void' | 'cancelled';
+  support?: ShownSupport[];
+  timeline?: ShownLine[];
+  wanted: number;
+  waves: ShownWave[];
+}
+export interface IncidentsOutputBody {
+  /**
+   * where each cell's record stands in this answer; give it as after in hello
+   */
+  cursor: {
+    [k: string]: string;
+  };
+  incidents: Shown[];
+  /**
+   * there are older ones: ask again with before
+   */
+  more: boolean;
+}
+export interface KeptFrame {
+  event: string;
+  here: boolean;
+  incident?: string;
+  index?: number;
+  near: number;
+  recorded: boolean;
+  type: 'kept';
+}
+export interface Landmark {
+  kind?: string;
+  name: string;
+  place: Point;
+}
+export interface Lost {
+  at: string;
+  by: string;
+  event: string;
+  kind:
+    | 'raised'
+    | 'receipts'
+    | 'emergency_called'
+    | 'registered'
+    | 'graded'
+    | 'wave'
+    | 'accepted'
+    | 'declined'
+    | 'en_route'
+    | 'on_scene'
+    | 'released'
+    | 'support_requested'
+    | 'clue'
+    | 'card_updated'
+    | 'assigned'
+    | 'note'
+    | 'cancel_requested'
+    | 'resolved'
+    | 'cancelled'
+    | 'stood_down';
+}
+export interface MeshCell {
+  cell: string;
+  chain: string;
+  epoch: number;
+  error?: string;
+  fold?: string;
+  index: number;
+  lag: number;
+  leader: string;
+  pending: number;
+  role: string;
+  source?: string;
+  voters: string[];
+}
+export interface MeshInfo {
+  cells: MeshCell[];
+  members: MeshMember[];
+  pid: number;
+  station: string;
+  version: string;
+}
+export interface MeshMember {
+  alive: boolean;
+  http: string;
+  mesh: string;
+  name: string;
+  pid: number;
+  station: string;
+}
+export interface MoveView {
+  /**
+   * kinds of station that may sign it; none: any
+   */
+  at?: string[];
+  by: string[];
+  /**
+   * what it decides; none: a fact
+   */
+  field?: string;
+  /**
+   * statuses it is possible from; none: any open one
+   */
+  from?: ('reported' | 'registered' | 'graded' | 'dispatched' | 'handling' | 'resolved' | 'void' | 'cancelled')[];
+  kind:
+    | 'raised'
+    | 'receipts'
+    | 'emergency_called'
+    | 'registered'
+    | 'graded'
+    | 'wave'
+    | 'accepted'
+    | 'declined'
+    | 'en_route'
+    | 'on_scene'
+    | 'released'
+    | 'support_requested'
+    | 'clue'
+    | 'card_updated'
+    | 'assigned'
+    | 'note'
+    | 'cancel_requested'
+    | 'resolved'
+    | 'cancelled'
+    | 'stood_down';
+  /**
+   * the reporter and the raising kiosk may as well
+   */
+  own: boolean;
+}
+export interface PeopleOutputBody {
+  people: PersonInfo[];
+}
+export interface PersonInfo {
+  home: string;
+  id: string;
+  name: string;
+  roles: string[];
+}
+export interface PongFrame {
+  server_time: string;
+  type: 'pong';
+}
+export interface PositionView {
+  at: string;
+  /**
+   * no longer shared
+   */
+  gone?: boolean;
+  person: string;
+  place?: Point;
+  /**
+   * the latest answer to the open matter the person works on
+   */
+  step?: 'accepted' | 'declined' | 'en_route' | 'on_scene' | 'released';
+}
+export interface PositionsFrame {
+  positions: PositionView[];
+  type: 'positions';
+}
+export interface Problem {
+  /**
+   * stable name for programs
+   */
+  code: string;
+  /**
+   * what is wrong, and what still works
+   */
+  detail: string;
+  /**
+   * what to do about it
+   */
+  do?: string;
+  /**
+   * every mistake, when there are several
+   */
+  errors?: Fault[];
+  /**
+   * the values that would have been known
+   */
+  known?: string[];
+  lost?: Lost;
+  /**
+   * the HTTP status
+   */
+  status: number;
+  /**
+   * the HTTP status in words
+   */
+  title: string;
+  /**
+   * where the docs page explains the code
+   */
+  type: string;
+  /**
+   * the place of the mistake, e.g. body.place.lon
+   */
+  where?: string;
+}
+export interface RaiseInputBody {
+  /**
+   * whether 110 was called, or the number it gave the case
+   */
+  called_110?: boolean | string;
+  /**
+   * one of GET /v1/rules
+   */
+  category: string;
+  drill?: boolean;
+  /**
+   * instead of the category's (dispatch only)
+   */
+  grade?: 1 | 2 | 3 | 4;
+  /**
+   * yours, so that trying again makes no second alert
+   */
+  id?: string;
+  note?: string;
+  /**
+   * the number another service gave it (dispatch only)
+   */
+  outside_number?: string;
+  place?: PlaceForm;
+  /**
+   * coercion: no sound or light at this station
+   */
+  silent?: boolean;
+  source?: 'kiosk' | 'patrol' | 'phone' | 'counter';
+}
+export interface ReceiptsFrame {
+  answered: number;
+  incident: string;
+  opened: number;
+  reached: number;
+  sent: number;
+  type: 'receipts';
+  wave: number;
+}
+export interface RefusedFrame {
+  at?: string;
+  /**
+   * who made the one it lost to
+   */
+  by?: string;
+  code: string;
+  event: string;
+  incident: string;
+  /**
+   * the event it lost to
+   */
+  lost?: string;
+  reason: string;
+  type: 'refused';
+}
+export interface RulesOutputBody {
+  categories: CategoryView[];
+  moves: MoveView[];
+  version: number;
+}
+export interface WelcomeFrame {
+  /**
+   * where the incident frames that follow take up, per cell; a cell that is missing starts anew
+   */
+  cursors: {
+    [k: string]: string;
+  };
+  kiosk: boolean;
+  server_time: string;
+  session: PersonInfo;
+  station: string;
+  type: 'welcome';
+}
+export interface StoodDownFrame {
+  incident: string;
+  /**
+   * what ended it: stood_down, resolved, cancelled or registered (void)
+   */
+  kind:
+    | 'raised'
+    | 'receipts'
+    | 'emergency_called'
+    | 'registered'
+    | 'graded'
+    | 'wave'
+    | 'accepted'
+    | 'declined'
+    | 'en_route'
+    | 'on_scene'
+    | 'released'
+    | 'support_requested'
+    | 'clue'
+    | 'card_updated'
+    | 'assigned'
+    | 'note'
+    | 'cancel_requested'
+    | 'resolved'
+    | 'cancelled'
+    | 'stood_down';
+  provisional: boolean;
+  type: 'stood_down';
+}
+export interface StationsFrame {
+  stations: StationView[];
+  type: 'stations';
+}
+export interface StationView {
+  alive: boolean;
+  cell: string;
+  id: string;
+  kind: string;
+  name: string;
+  place?: Point;
+  /**
+   * when gossip last changed its mind
+   */
+  seen_at: string;
+  self: boolean;
+  township: string;
+  /**
+   * where its pages and API are
+   */
+  url: string;
+}
+export interface SessionBody {
+  expires: string;
+  kiosk: boolean;
+  person: PersonInfo;
+  /**
+   * the station that answers
+   */
+  station: string;
+  /**
+   * bearer token, good at every station of the county
+   */
+  token?: string;
+}
+export interface SignInInputBody {
+  /**
+   * instead of person: the session of this station's own kiosk
+   */
+  kiosk?: boolean;
+  /**
+   * id of a person of GET /v1/people
+   */
+  person?: string;
+}
+export interface StationsOutputBody {
+  stations: StationView[];
+}
+export interface Taken {
+  again: boolean;
+  event: string;
+  incident: string;
+  kept: Kept;
+  sent: number;
+}
+export interface Territory {
+  grids: Grid[];
+  landmarks: Landmark[];
+  note: string;
+}
