@@ -447,6 +447,9 @@ export interface IncidentDetail {
   cancel_asked?: ShownRef;
   card: Card;
   category: string;
+  /**
+   * whose record it is in
+   */
   cell: string;
   coming: number;
   drill: boolean;
@@ -464,6 +467,10 @@ export interface IncidentDetail {
     [k: string]: string;
   };
   mine?: ShownMine;
+  /**
+   * the cell it is going to, until that has it
+   */
+  moved_to?: string;
   note?: string;
   on_scene: number;
   outside_number?: string;
@@ -591,6 +598,10 @@ export interface ShownLine {
   by?: string;
   event: string;
   /**
+   * the cell whose record it was carried over from
+   */
+  from?: string;
+  /**
    * in the cell's record; absent while provisional
    */
   index?: number;
@@ -652,6 +663,9 @@ export interface Shown {
   cancel_asked?: ShownRef;
   card: Card;
   category: string;
+  /**
+   * whose record it is in
+   */
   cell: string;
   coming: number;
   drill: boolean;
@@ -668,6 +682,10 @@ export interface Shown {
     [k: string]: string;
   };
   mine?: ShownMine;
+  /**
+   * the cell it is going to, until that has it
+   */
+  moved_to?: string;
   note?: string;
   on_scene: number;
   outside_number?: string;
