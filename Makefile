@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test browser check bench clean
+.PHONY: help run build ui test browser check bench sim clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,11 @@ check: ui ## what a contributor runs before a commit: format, vet, staticcheck, 
 
 bench: build ## measure three stations beside the raw limits of this machine
 	bin/hive bench
+
+SEEDS ?= 300
+SEED  ?= 1
+sim: ## let SEEDS counties live through their faults in virtual time, from SEED on, and check each
+	go test ./node/sim -run 'TestCounty$$' -count=1 -timeout 0 -seeds $(SEEDS) -seed $(SEED)
 
 clean: ## remove what was built; a county's data stays
 	rm -rf bin ui/dist/app ui/node_modules ui/e2e/shots

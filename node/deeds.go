@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -31,10 +32,23 @@ func (n *Node) Raise(ctx context.Context, by alerts.Subject, clientID string, r 
 	}
 	made, err := n.make(alerts.Event{Incident: id, Actor: by.Person, Client: clientID, Kind: alerts.KindRaised, Body: &r})
 	n.making.Unlock()
+	if i, ok := n.look(n.identity.Cell, id); ok && madeElsewhere(err) != nil {
+		return n.again(i, r)
+	}
 	if err != nil {
 		return web.Taken{}, err
 	}
 	return n.await(ctx, made)
+}
+
+// madeElsewhere is the same deed, sent to another station as well, that came here while this station was
+// making it anew: its refusal is no answer for somebody who did it once.
+func madeElsewhere(err error) *alerts.Hash {
+	var r *web.Refusal
+	if errors.As(err, &r) && r.Code == alerts.Same && r.Lost != nil {
+		return &r.Lost.Event
+	}
+	return nil
 }
 
 // again answers a raise whose incident is there: the same alert once more, or another under its id.
@@ -55,6 +69,9 @@ func (n *Node) Do(ctx context.Context, by alerts.Subject, in alerts.IncidentID, 
 	n.making.Lock()
 	made, again, err := n.do(by, in, clientID, saw, b)
 	n.making.Unlock()
+	if first := madeElsewhere(err); first != nil {
+		again, err = first, nil
+	}
 	if err != nil || again != nil {
 		return n.doneBefore(in, again), err
 	}

@@ -3,6 +3,9 @@ package node
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 )
@@ -251,5 +254,63 @@ func TestAStationRestartsAndShowsAll(t *testing.T) {
 		}
 		m.eventually(30*time.Second, "one record everywhere", m.agreed)
 		m.recordedOnce(id)
+	})
+}
+
+// TestTheSameAlertAtTwoStationsInOneMoment: the second station may get to know the first one's event while it
+// is making its own.
+func TestTheSameAlertAtTwoStationsInOneMoment(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		token := m.signIn(xinzhuang, map[string]any{"person": "leader-zhang"})
+		for k := range 40 {
+			alert := scene("help", "xinzhuang", fmt.Sprint("moment-", k))
+			var both sync.WaitGroup
+			for _, at := range []string{xinzhuang, post} {
+				both.Go(func() {
+					if status, out := m.call(at, "POST", "/v1/alerts", token, alert); status != http.StatusAccepted {
+						t.Errorf("alert %d at %s: %d %v", k, at, status, out)
+					}
+				})
+			}
+			both.Wait()
+		}
+	})
+}
+
+// TestAHomeThatIsMetLater: where a person counts is known only when the home station is.
+func TestAHomeThatIsMetLater(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		m.stop(post)
+		m.net.Isolate(post)
+		if err := os.Remove(filepath.Join(m.configs[post].Dir, "peers")); err != nil {
+			t.Fatal(err)
+		}
+		m.start(post)
+		guard := m.screen("guard-luo", post, nil)
+		id, _, _ := m.raise(post, map[string]any{"category": "abduction", "id": "later", "place": map[string]any{"grid": "beicaojiawu"}})
+		time.Sleep(5 * time.Second)
+		guard.silent(id)
+		m.net.Heal()
+		guard.hears(id, 30*time.Second)
+		guard.once(id)
+	})
+}
+
+// TestATokenOfAStationNeverMet: a session is good at every station of the county, also where its signer is not
+// known yet.
+func TestATokenOfAStationNeverMet(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		m.stop(works)
+		m.net.Isolate(works)
+		for _, known := range []string{"peers", "ring"} {
+			if err := os.RemoveAll(filepath.Join(m.configs[works].Dir, known)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m.start(works)
+		token := m.signIn(xinzhuang, map[string]any{"person": "leader-zhang"})
+		if status, out := m.call(works, "POST", "/v1/alerts", token, scene("help", "xinzhuang", "met")); status != http.StatusAccepted {
+			t.Errorf("raise with a token of another station: %d %v", status, out)
+		}
 	})
 }

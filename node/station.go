@@ -228,11 +228,13 @@ func (n *Node) cast(topic string, from alerts.StationID, b []byte) {
 	}
 }
 
-// tokenForm is a session token: who signed it, what it says, the signature.
+// tokenForm is a session token: who signed it, what it says, the signature, and the signer's certificate, since
+// the station where it is shown may never have met the signer.
 type tokenForm struct {
 	Station string `cbor:"1,keyasint"`
 	Said    []byte `cbor:"2,keyasint"`
 	Sig     []byte `cbor:"3,keyasint"`
+	Cert    []byte `cbor:"4,keyasint,omitempty"`
 }
 
 // forToken keeps a session token from passing for anything else this station signs.
@@ -241,7 +243,7 @@ const forToken = "hivemesh session\x00"
 // Sign implements web.Station.
 func (n *Node) Sign(said []byte) (string, error) {
 	sig := n.identity.SignBytes(append([]byte(forToken), said...))
-	b, err := wire.Canonical.Marshal(tokenForm{string(n.identity.Station), said, sig})
+	b, err := wire.Canonical.Marshal(tokenForm{string(n.identity.Station), said, sig, n.identity.Cert.Raw})
 	if err != nil {
 		return "", err
 	}
@@ -259,6 +261,11 @@ func (n *Node) Verify(token string) ([]byte, alerts.StationID, error) {
 		return nil, "", fmt.Errorf("session token: %w", err)
 	}
 	by := alerts.StationID(f.Station)
+	if !n.ring.Has(by) && len(f.Cert) > 0 {
+		if _, err := n.ring.Add(f.Cert); err != nil {
+			return nil, "", fmt.Errorf("session token: %w", err)
+		}
+	}
 	if err := n.ring.Verify(by, append([]byte(forToken), f.Said...), f.Sig); err != nil {
 		return nil, "", fmt.Errorf("session token: %w", err)
 	}

@@ -104,6 +104,11 @@ func (n *Network) CutOneWay(from, to string) {
 	n.change(func() { n.cut[[2]*Host{n.host(from), n.host(to)}] = true })
 }
 
+// Mend makes one direction of a link whole.
+func (n *Network) Mend(from, to string) {
+	n.change(func() { delete(n.cut, [2]*Host{n.host(from), n.host(to)}) })
+}
+
 // Split parts every host of one group from every host of the other.
 func (n *Network) Split(some, others []string) {
 	for _, a := range some {

@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"node": {"alerts", "cluster", "cluster/wire", "cluster/trust", "cluster/disk", "cluster/gossip", "cluster/pending", "cluster/record",
 		"configs", "node/web", "ui"},
 	"node/sim/history": {"alerts"},
+	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web"},
 	"cmd/hive":         {"alerts", "cluster/trust", "configs", "node", "node/web"},
 }
 

@@ -250,6 +250,19 @@ func (h *hub) homeOf(w *who) *alerts.Point {
 	return nil
 }
 
+// findHomes gives a place to those whose home station was not known here when they came, and what they
+// should have heard meanwhile. Called with h.mu held.
+func (h *hub) findHomes() {
+	for _, s := range h.socks {
+		if s.home != nil {
+			continue
+		}
+		if s.home = h.homeOf(s.who); s.home != nil && s.at == nil {
+			h.offer(s)
+		}
+	}
+}
+
 // settle sends stand-downs for heard incidents whose alarm has ended.
 func (h *hub) settle(s *socket) {
 	items := h.spread.items[:0]

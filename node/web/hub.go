@@ -156,6 +156,7 @@ func (h *hub) tell(c Change) {
 	case c.Counted != "":
 		h.receipts(c.Counted, c.Wave, c.Counts)
 	case c.Stations:
+		h.findHomes()
 		f := StationsFrame{Type: "stations"}
 		for _, i := range h.station.Stations() {
 			f.Stations = append(f.Stations, viewOf(i))

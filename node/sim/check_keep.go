@@ -1,0 +1,189 @@
+package sim
+
+import (
+	"time"
+
+	"hivemesh/alerts"
+)
+
+// runs proves that a station opens and closes whenever it is told to, a restart in the middle of everything included.
+func runs(l *look) []string { return l.Broken }
+
+// noLostAck proves Never lose: every event that some answer or frame called kept stands in every station's
+// record, and an incident is raised there once.
+func noLostAck(l *look) (bad []string) {
+	t := (*tell)(&bad)
+	promised := map[alerts.Hash]string{}
+	for _, d := range l.Deeds {
+		if d.Kept.Promised() && d.Status < 300 {
+			promised[d.Event] = d.Client + " at " + string(d.Station)
+		}
+	}
+	for _, p := range l.Pushes {
+		if p.Type == "kept" && p.Kept.Promised() && promised[p.Event] == "" {
+			promised[p.Event] = "a frame to " + p.Device
+		}
+	}
+	for station, f := range l.Final {
+		stands := map[alerts.Hash]int{}
+		raised := map[alerts.IncidentID]int{}
+		for _, held := range f.Cells {
+			for _, e := range held.Entries {
+				stands[e.Event.ID]++
+				if e.Event.Kind == alerts.KindRaised && e.Verdict.Accepted() {
+					raised[e.Event.Incident]++
+				}
+			}
+		}
+		for event, by := range promised {
+			if n := stands[event]; n != 1 {
+				t.say("%s: event %s, kept by the word of %s, stands %d times in the record", station, event.Short(), by, n)
+			}
+		}
+		for in, n := range raised {
+			if n != 1 {
+				t.say("%s: incident %s stands %d times in the record", station, in, n)
+			}
+		}
+	}
+	return bad
+}
+
+// noPhantom proves that nothing stands in a record that nobody did: each entry's signature holds, and its
+// event was asked for by a client, by that person and of that kind, or is of the kinds a station makes itself.
+func noPhantom(l *look) (bad []string) {
+	t := (*tell)(&bad)
+	for station, f := range l.Final {
+		for cell, held := range f.Cells {
+			for _, b := range held.Bad {
+				t.say("%s: cell %s: %s", station, cell, b)
+			}
+			for _, e := range held.Entries {
+				if why := l.phantom(e.Event); why != "" {
+					t.say("%s: entry %d, %s: %s", station, e.Index, e.Event.Name(), why)
+				}
+			}
+		}
+	}
+	return bad
+}
+
+// called110 is what the API appends to the id of a raise that says 110 was called.
+const called110 = "/110"
+
+func (l *look) phantom(e alerts.Event) string {
+	if e.Actor == "" {
+		if e.Kind == alerts.KindWave || e.Kind == alerts.KindReceipts {
+			return ""
+		}
+		return "a station may not do this by itself"
+	}
+	d, ok := l.asked[e.Client]
+	switch {
+	case !ok:
+		return "nobody asked for it"
+	case d.Person != e.Actor && d.Kind != alerts.KindRaised, d.Kind != e.Kind:
+		return "asked for by " + string(d.Person) + " as " + string(d.Kind)
+	}
+	return ""
+}
+
+// honestAck proves that claims are true and stay so: an index named in one is the event's own; near is no
+// more than the other stations there are; and no count of devices is above the devices that got the alarm.
+func honestAck(l *look) (bad []string) {
+	t := (*tell)(&bad)
+	claim := func(event alerts.Hash, k Kept, by string) {
+		if e, ok := l.entries[event]; k.Recorded && (!ok || k.Index != 0 && e.Index != k.Index) {
+			t.say("%s: event %s was said to be recorded as %d and is %d", by, event.Short(), k.Index, e.Index)
+		}
+		if k.Near >= len(l.Plan.County.Stations) {
+			t.say("%s: event %s kept near by %d of %d stations", by, event.Short(), k.Near, len(l.Plan.County.Stations))
+		}
+	}
+	for _, d := range l.Deeds {
+		if d.Status == 202 {
+			claim(d.Event, d.Kept, "answer")
+		}
+	}
+	devices := map[waveKey]map[string]bool{}
+	for _, p := range l.Pushes {
+		switch p.Type {
+		case "kept":
+			claim(p.Event, p.Kept, "frame to "+p.Device)
+		case "alarm":
+			k := waveKey{p.Incident, p.Wave}
+			if devices[k] == nil {
+				devices[k] = map[string]bool{}
+			}
+			devices[k][p.Device+p.Support] = true // each call for support is heard by itself, and counted as wave 0
+		}
+	}
+	for _, p := range l.Pushes {
+		if n := len(devices[waveKey{p.Incident, p.Wave}]); p.Type == "receipts" && max(p.Counts.Reached, p.Counts.Opened) > n {
+			t.say("%s was told that wave %d of %s reached %d devices, and %d got it", p.Device, p.Wave, p.Incident, p.Counts.Reached, n)
+		}
+	}
+	return bad
+}
+
+type waveKey struct {
+	in   alerts.IncidentID
+	wave int
+}
+
+// answerWithin is the promise Never refuse.
+const answerWithin = 500 * time.Millisecond
+
+// alarmAlways proves Never refuse: a raise at a station that lives from its beginning to its end is taken, in
+// time. In virtual time nothing but waiting takes any, so all answers must be in time, not 99 of 100.
+func alarmAlways(l *look) (bad []string) {
+	t := (*tell)(&bad)
+	for _, d := range l.Deeds {
+		if d.Kind != alerts.KindRaised || d.Died {
+			continue
+		}
+		switch took := d.To.Sub(d.From); {
+		case d.Status != 202:
+			t.say("%s at %s: %d %s %s after %v", d.Client, d.Station, d.Status, d.Code, d.Detail, took)
+		case took > answerWithin:
+			t.say("%s at %s was answered after %v", d.Client, d.Station, took)
+		}
+	}
+	return bad
+}
+
+// noPlaintext proves that the wire between stations is sealed: no note of an alert was seen on it.
+func noPlaintext(l *look) (bad []string) {
+	if l.Leaked > 0 {
+		(*tell)(&bad).say("%d of %d pieces on the wire hold an alert's text", l.Leaked, l.Carried)
+	}
+	return bad
+}
+
+// Limits of what a county of 13 stations and some 40 devices may use in one process.
+const (
+	goroutinesPerStation = 40
+	goroutinesPerPair    = 10 // streams between two stations, both ends
+	goroutinesPerDevice  = 12 // the client's own included
+	filesPerStation      = 80
+	bytesPerStation      = 8 << 20
+)
+
+// bounded proves that no station grows with the weather: goroutines and files stay within what stations,
+// pairs and devices account for. (Memory of one process with many stations says nothing of one: see the
+// chaos of real processes.)
+func bounded(l *look) (bad []string) {
+	t := (*tell)(&bad)
+	n := len(l.Plan.County.Stations)
+	most := n*goroutinesPerStation + n*(n-1)*goroutinesPerPair + 2*len(l.people)*goroutinesPerDevice
+	if l.Most.Goroutines > most {
+		t.say("%d goroutines, %d stations and %d devices account for %d", l.Most.Goroutines, n, len(l.people), most)
+	}
+	if l.Most.Files > filesPerStation {
+		t.say("%d files in one station's directory", l.Most.Files)
+	}
+	if l.Most.Bytes > bytesPerStation {
+		t.say("%d bytes in one station's directory", l.Most.Bytes)
+	}
+	return bad
+}

@@ -1,0 +1,158 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+)
+
+const (
+	sampleEvery = time.Second
+	deepEvery   = 5 // of samples: folding a hash costs real time
+)
+
+// Run lets the county of a plan live in dir, within a testing/synctest bubble, and returns what was seen of it.
+// It returns when everything that it started has ended.
+func Run(p *Plan, dir string, log *zap.Logger) (*History, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	w, err := newWorld(p, dir, log, ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	defer cancel()
+	w.open()
+	w.people()
+	w.chaos()
+	w.quiet()
+	w.finish()
+	return w.h, nil
+}
+
+// open starts all stations but those that come late, and waits until they are one county.
+func (w *world) open() {
+	late := map[alerts.StationID]bool{}
+	for _, f := range w.plan.Faults {
+		late[f.Some[0]] = late[f.Some[0]] || f.Kind == Late
+	}
+	for _, id := range w.plan.stations() {
+		if !late[id] {
+			w.start(id)
+		}
+	}
+	for end := time.Now().Add(settleWithin); !w.settled(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.broken("not one county within %v of its start", settleWithin)
+			return
+		}
+	}
+}
+
+// step is something that happens at its time.
+type step struct {
+	at time.Duration
+	do func()
+}
+
+// chaos lets the faults and the work of the plan happen, all in one order.
+func (w *world) chaos() {
+	w.h.Began = time.Now()
+	var steps []step
+	for _, f := range w.plan.Faults {
+		strike := w.strike(f)
+		steps = append(steps, step{f.At, strike.begin}, step{f.At + f.For, strike.end})
+		if f.Kind == Flap {
+			for at, whole := f.At+flapEvery, true; at < f.At+f.For; at, whole = at+flapEvery, !whole {
+				steps = append(steps, step{at, func() { strike.flap(whole) }})
+			}
+		}
+	}
+	steps = append(steps, w.works(0, chaosLasts)...)
+	w.play(steps, chaosLasts)
+}
+
+// works are the plan's pieces of work within a time.
+func (w *world) works(from, to time.Duration) []step {
+	var out []step
+	for _, k := range w.plan.Work {
+		if k.At >= from && k.At < to {
+			out = append(out, step{k.At - from, func() { w.crowd.Go(func() { w.do(k) }) }})
+		}
+	}
+	return out
+}
+
+// play carries steps out at their times and samples the county meanwhile.
+func (w *world) play(steps []step, lasts time.Duration) {
+	begin := time.Now()
+	n := 0
+	for at := time.Duration(0); at < lasts; at += sampleEvery {
+		deep := n%deepEvery == 0
+		steps = append(steps, step{at, func() { w.sample(deep); w.measure() }})
+		n++
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	for _, s := range steps {
+		time.Sleep(time.Until(begin.Add(s.at)))
+		s.do()
+	}
+	time.Sleep(time.Until(begin.Add(lasts)))
+}
+
+// quiet heals everything, and waits for the county to be one again and for alarms to be heard.
+func (w *world) quiet() {
+	w.net.Heal()
+	w.h.Healed = time.Now()
+	steps := w.works(chaosLasts, chaosLasts+quietLasts/2)
+	for at := time.Duration(0); at <= healWithin; at += 500 * time.Millisecond {
+		steps = append(steps, step{at, w.lookAgreed})
+	}
+	w.play(steps, quietLasts)
+	// The last work is done half-way; whoever waits for the record has been answered.
+	for n := 0; n < 30 && w.apart() != ""; n++ {
+		time.Sleep(time.Second)
+	}
+	if w.h.Agreed.IsZero() {
+		w.lookAgreed()
+	}
+}
+
+func (w *world) lookAgreed() {
+	if !w.h.Agreed.IsZero() {
+		return
+	}
+	if w.h.Apart = w.apart(); w.h.Apart == "" {
+		w.h.Agreed = time.Now()
+	}
+}
+
+// measure notes the most that was used of what must stay bounded.
+func (w *world) measure() {
+	u := &w.h.Most
+	u.Goroutines = max(u.Goroutines, runtime.NumGoroutine())
+	for id := range w.running() {
+		files, size := 0, int64(0)
+		w.mu.Lock()
+		dir := w.configs[id].Dir
+		w.mu.Unlock()
+		filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return nil // a file may go while we look
+			}
+			if info, err := d.Info(); err == nil {
+				files, size = files+1, size+info.Size()
+			}
+			return nil
+		})
+		u.Files, u.Bytes = max(u.Files, files), max(u.Bytes, size)
+	}
+}
