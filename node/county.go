@@ -20,6 +20,8 @@ type County struct {
 	Grids     []gridEntry     `yaml:"grids"`
 	Landmarks []landmarkEntry `yaml:"landmarks"`
 	People    []alerts.Person `yaml:"people"`
+
+	people map[alerts.PersonID]alerts.Person // the same, by id: every socket's roles are looked up each second
 }
 
 // StationEntry is one station of the county's data.
@@ -54,6 +56,10 @@ func LoadCounty(path string) (*County, error) {
 	}
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("county data %s: %w", path, err)
+	}
+	c.people = make(map[alerts.PersonID]alerts.Person, len(c.People))
+	for _, p := range c.People {
+		c.people[p.ID] = p
 	}
 	return &c, nil
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"hivemesh/alerts"
@@ -80,11 +79,8 @@ func (n *Node) People() []alerts.Person { return n.data.People }
 
 // Person implements web.Station.
 func (n *Node) Person(id alerts.PersonID) (alerts.Person, bool) {
-	i := slices.IndexFunc(n.data.People, func(p alerts.Person) bool { return p.ID == id })
-	if i < 0 {
-		return alerts.Person{}, false
-	}
-	return n.data.People[i], true
+	p, ok := n.data.people[id]
+	return p, ok
 }
 
 // Territory implements web.Station.

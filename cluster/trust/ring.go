@@ -140,17 +140,13 @@ func (r *Ring) find(s alerts.StationID) (member, bool) {
 // what the event says is sane. Errors: wire.ErrMalformed, *UnknownOrigin, ErrSignature, or those of
 // alerts.Event.Check.
 func (r *Ring) Check(raw []byte) (alerts.Event, error) {
-	e, err := wire.DecodeEvent(raw)
+	e, signed, sig, err := wire.OpenEvent(raw)
 	if err != nil {
 		return alerts.Event{}, err
 	}
 	m, ok := r.find(e.Station)
 	if !ok {
 		return alerts.Event{}, &UnknownOrigin{e.Station}
-	}
-	signed, sig, _, err := wire.Unseal(raw)
-	if err != nil {
-		return alerts.Event{}, err
 	}
 	if !verify(m.key(), forEvent, signed, sig) {
 		return alerts.Event{}, fmt.Errorf("%w: event %s of %s", ErrSignature, e.ID.Short(), e.Station)

@@ -118,23 +118,27 @@ func Unseal(raw []byte) (signed, sig, actorSig []byte, err error) {
 // DecodeEvent reads an envelope and fills ID, Raw and Body; a kind this version does not know gets a
 // *alerts.Foreign body. It checks no signature. The event shares memory with raw. Errors wrap ErrMalformed.
 func DecodeEvent(raw []byte) (alerts.Event, error) {
-	signed, _, _, err := Unseal(raw)
-	if err != nil {
-		return alerts.Event{}, err
+	e, _, _, err := OpenEvent(raw)
+	return e, err
+}
+
+// OpenEvent is DecodeEvent and also gives what was signed and the signature, for whoever checks it.
+func OpenEvent(raw []byte) (e alerts.Event, signed, sig []byte, err error) {
+	if signed, sig, _, err = Unseal(raw); err != nil {
+		return alerts.Event{}, nil, nil, err
 	}
-	e, err := decodeSigned(signed)
-	if err != nil {
-		return alerts.Event{}, err
+	if e, err = decodeSigned(signed); err != nil {
+		return alerts.Event{}, nil, nil, err
 	}
 	// One event has one form: else a station could give the same deed many names.
 	if again, err := EncodeEvent(e); err != nil || !bytes.Equal(again, signed) {
-		return alerts.Event{}, fmt.Errorf("%w: event is not deterministic CBOR", ErrMalformed)
+		return alerts.Event{}, nil, nil, fmt.Errorf("%w: event is not deterministic CBOR", ErrMalformed)
 	}
 	if e.Kind != alerts.KindCarried && len(raw) > MaxEvent {
-		return alerts.Event{}, fmt.Errorf("%w: event of %d bytes, at most %d are taken", ErrMalformed, len(raw), MaxEvent)
+		return alerts.Event{}, nil, nil, fmt.Errorf("%w: event of %d bytes, at most %d are taken", ErrMalformed, len(raw), MaxEvent)
 	}
 	e.ID, e.Raw = EventID(signed), raw
-	return e, nil
+	return e, signed, sig, nil
 }
 
 func decodeSigned(signed []byte) (alerts.Event, error) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"math"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ const (
 	stuckAfter = 10 * time.Second
 	// tallyEvery gathers receipts of many devices into one report.
 	tallyEvery = 100 * time.Millisecond
+	// tidyAfter is how many sockets have to come before what their handshakes left behind is given back to the
+	// system, once for a beat none came: about as much as they themselves hold.
+	tidyAfter = 500
 	// maxSockets bounds the sockets of one station (10,000 are the aim).
 	maxSockets = 20_000
 
@@ -58,6 +62,8 @@ type hub struct {
 	waiters  map[alerts.Hash][]chan outcome
 	spread   spread
 	beats    int
+	came     int // sockets since the last tidying
+	cameThen int // at the last beat
 }
 
 // deviceKey is one person on one device: two people who share a device are each called.
@@ -178,6 +184,7 @@ func (h *hub) pulse(now time.Time) {
 	turn := uint8(h.beats % int(heartbeat/tick))
 	dead := now.Add(-deadAfter).UnixMilli()
 	stuck := now.Add(-stuckAfter).UnixMilli()
+	self := h.station.Self()
 	for s := range h.fresh {
 		if s.lastRead.Load() < now.Add(-helloWait).UnixMilli() {
 			s.close(closeHello)
@@ -195,7 +202,7 @@ func (h *hub) pulse(now time.Time) {
 		case !now.Before(s.who.expires):
 			s.close(closeEnded)
 		default:
-			h.renew(s)
+			h.renew(s, self)
 			if s.beat == turn {
 				s.push(pingItem)
 			}
@@ -203,15 +210,26 @@ func (h *hub) pulse(now time.Time) {
 	}
 	h.positions()
 	h.forget(now)
+	h.tidy()
+}
+
+// tidy gives back what many handshakes left behind, when no more come: a village box has little memory, and
+// an idle heap would keep it for long. Called with h.mu held, once a second.
+func (h *hub) tidy() {
+	if calm := h.came == h.cameThen; calm && h.came >= tidyAfter && !h.closing {
+		h.came = 0
+		h.wg.Go(debug.FreeOSMemory)
+	}
+	h.cameThen = h.came
 }
 
 // pingItem is the protocol's own ping: every client answers it, also one that runs no script.
 var pingItem = item{f: &frame{op: opPing, lane: alerts.LaneDecision, kind: "ping", about: "ping"}}
 
 // renew reads a session's roles from the directory as it is now. Called with h.mu held.
-func (h *hub) renew(s *socket) {
+func (h *hub) renew(s *socket, self StationInfo) {
 	fresh := *s.who
-	if !h.sessions.refresh(&fresh) {
+	if !h.sessions.refresh(&fresh, self) {
 		s.close(closeEnded)
 		return
 	}
@@ -238,6 +256,7 @@ func sameRoles(a, b []alerts.Role) bool {
 // attach makes a socket that said hello one of the hub's. Called with h.mu held.
 func (h *hub) attach(s *socket) {
 	delete(h.fresh, s)
+	h.came++
 	s.slot = len(h.socks)
 	s.beat = uint8(s.slot % int(heartbeat/tick))
 	h.socks = append(h.socks, s)

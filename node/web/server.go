@@ -48,7 +48,7 @@ func New(cfg Config) *Server {
 		station:  cfg.Station,
 		demo:     cfg.Demo,
 		log:      cfg.Log.Named("web"),
-		sessions: &sessions{station: cfg.Station, out: map[tokenKey]time.Time{}},
+		sessions: &sessions{station: cfg.Station, out: map[tokenKey]time.Time{}, good: map[tokenKey]verified{}},
 		ui:       cfg.UI,
 	}
 	mux := http.NewServeMux()

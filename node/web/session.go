@@ -56,7 +56,21 @@ type sessions struct {
 	station Station
 	mu      sync.Mutex
 	out     map[tokenKey]time.Time // signed out, until they would have expired
+	good    map[tokenKey]verified  // tokens whose signature was checked a moment ago
 }
+
+// verified is what a token says, found to be signed by a station of this county.
+type verified struct {
+	claims
+	until time.Time // to be checked again from then on: its station may have been expelled since
+}
+
+const (
+	// goodFor is how long a checked signature is taken as good: checking one is most of the work of a request.
+	goodFor = time.Minute
+	// maxGood bounds the tokens remembered so; more are checked each time.
+	maxGood = 4096
+)
 
 // maxSignedOut bounds what is remembered of signed-out tokens; the oldest expiry goes first.
 const maxSignedOut = 10_000
@@ -79,20 +93,16 @@ func (s *sessions) identify(token string, now time.Time) (*who, *Problem) {
 	if token == "" {
 		return nil, unauthorized("not_signed_in", "nobody is signed in")
 	}
-	payload, _, err := s.station.Verify(token)
-	if err != nil {
-		return nil, unauthorized("bad_token", "no station of this county signed this token")
-	}
-	var c claims
-	if err := decodeStrict(payload, &c); err != nil || c.Version != 1 {
-		return nil, unauthorized("bad_token", "this version does not know this form of token")
+	key := tokenKey(sha256.Sum256([]byte(token)))
+	c, p := s.read(token, key, now)
+	if p != nil {
+		return nil, p
 	}
 	expires := time.Unix(c.Expires, 0)
 	if !now.Before(expires) {
 		return nil, unauthorized("expired", fmt.Sprintf("the session ended at %s; this station's clock says %s",
 			expires.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)))
 	}
-	key := tokenKey(sha256.Sum256([]byte(token)))
 	s.mu.Lock()
 	_, gone := s.out[key]
 	s.mu.Unlock()
@@ -104,17 +114,48 @@ func (s *sessions) identify(token string, now time.Time) (*who, *Problem) {
 	if w.kiosk {
 		w.Person, w.Station = KioskPerson(c.Kiosk), c.Kiosk
 	}
-	if !s.refresh(w) {
+	if !s.refresh(w, s.station.Self()) {
 		return nil, unauthorized("unknown_person", "the directory at this station does not have this person")
 	}
 	return w, nil
 }
 
+// read checks who signed a token and what it says.
+func (s *sessions) read(token string, key tokenKey, now time.Time) (claims, *Problem) {
+	s.mu.Lock()
+	known, ok := s.good[key]
+	s.mu.Unlock()
+	if ok && now.Before(known.until) {
+		return known.claims, nil
+	}
+	payload, _, err := s.station.Verify(token)
+	if err != nil {
+		return claims{}, unauthorized("bad_token", "no station of this county signed this token")
+	}
+	var c claims
+	if err := decodeStrict(payload, &c); err != nil || c.Version != 1 {
+		return claims{}, unauthorized("bad_token", "this version does not know this form of token")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k, v := range s.good {
+		if len(s.good) < maxGood {
+			break
+		}
+		if !now.Before(v.until) {
+			delete(s.good, k)
+		}
+	}
+	if len(s.good) < maxGood {
+		s.good[key] = verified{c, now.Add(goodFor)}
+	}
+	return c, nil
+}
+
 func KioskPerson(st alerts.StationID) alerts.PersonID { return alerts.PersonID("kiosk:" + st) }
 
 // refresh reads w's roles from the directory as it is now; false when the person is not in it.
-func (s *sessions) refresh(w *who) bool {
-	self := s.station.Self()
+func (s *sessions) refresh(w *who, self StationInfo) bool {
 	w.Kind = self.Kind
 	if w.kiosk {
 		w.name, w.home, w.Roles = string(w.Station), w.Station, []alerts.Role{alerts.KioskRole}
