@@ -14,6 +14,8 @@ const keptFor = 15 * time.Minute
 
 // keeping follows how the events made at this station are kept: here, near, recorded.
 type keeping struct {
+	tell func(web.Change) // must not block
+
 	mu     sync.Mutex
 	events map[alerts.Hash]*keep
 	old    []keptUntil // recorded ones, oldest first
@@ -31,7 +33,9 @@ type keptUntil struct {
 	until time.Time
 }
 
-func newKeeping() *keeping { return &keeping{events: map[alerts.Hash]*keep{}} }
+func newKeeping(tell func(web.Change)) *keeping {
+	return &keeping{tell: tell, events: map[alerts.Hash]*keep{}}
+}
 
 // follow starts following an event made here.
 func (k *keeping) follow(id alerts.Hash) {
@@ -42,16 +46,17 @@ func (k *keeping) follow(id alerts.Hash) {
 	}
 }
 
-func (k *keeping) here(id alerts.Hash, fsynced bool) (web.Kept, bool) {
-	return k.change(id, func(e *keep) { e.here = fsynced })
+func (k *keeping) here(id alerts.Hash, fsynced bool) {
+	k.change(id, nil, func(e *keep) { e.here = fsynced })
 }
 
-func (k *keeping) near(id alerts.Hash, by alerts.StationID) (web.Kept, bool) {
-	return k.change(id, func(e *keep) { e.near[by] = true })
+func (k *keeping) near(id alerts.Hash, by alerts.StationID) {
+	k.change(id, nil, func(e *keep) { e.near[by] = true })
 }
 
-func (k *keeping) recorded(id alerts.Hash, index uint64) (web.Kept, bool) {
-	return k.change(id, func(e *keep) {
+// recorded notes that the record has an event; refused says why it does not count there, if it does not.
+func (k *keeping) recorded(id alerts.Hash, index uint64, refused *web.Refusal) {
+	k.change(id, refused, func(e *keep) {
 		if e.record {
 			return
 		}
@@ -64,20 +69,32 @@ func (k *keeping) recorded(id alerts.Hash, index uint64) (web.Kept, bool) {
 	})
 }
 
-// change reports how the event is kept now, and whether it is one of ours.
-func (k *keeping) change(id alerts.Hash, f func(*keep)) (web.Kept, bool) {
+// change changes one of our events and tells how it is kept now, under the lock: else of two changes at once
+// the earlier might be told last, and who waits for the record would wait on. Why an event does not count is
+// told first: who waits for the record is to hear that, not that it is there.
+func (k *keeping) change(id alerts.Hash, refused *web.Refusal, f func(*keep)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	e, ok := k.events[id]
+	if !ok {
+		return
+	}
+	f(e)
+	if refused != nil {
+		k.tell(web.Change{Refused: refused})
+	}
+	k.tell(web.Change{Event: id, Kept: e.kept()})
+}
+
+// kept says how one of our events is kept now; false: it is not ours, or long on the record.
+func (k *keeping) kept(id alerts.Hash) (web.Kept, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	e, ok := k.events[id]
 	if !ok {
 		return web.Kept{}, false
 	}
-	f(e)
 	return e.kept(), true
-}
-
-func (k *keeping) kept(id alerts.Hash) (web.Kept, bool) {
-	return k.change(id, func(*keep) {})
 }
 
 func (e *keep) kept() web.Kept {

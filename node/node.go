@@ -91,7 +91,7 @@ func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Col
 	})
 
 	n.view = newView(n.rules, n, n.standing)
-	n.keeping = newKeeping()
+	n.keeping = newKeeping(n.view.tell)
 	n.receipts = newReceipts(n.identity.Station)
 	n.positions = newPositions()
 	if err := n.join(on); err != nil {
@@ -197,23 +197,14 @@ func (n *Node) events() cluster.Events {
 		Recorded: func(cell alerts.CellID, c alerts.Change) {
 			e := c.Entry.Event
 			n.view.touch(cell, e.Incident)
-			if kept, mine := n.keeping.recorded(e.ID, c.Entry.Index); mine {
-				n.view.tell(web.Change{Event: e.ID, Kept: kept})
-				if !c.Entry.Verdict.Accepted() {
-					n.view.tell(web.Change{Refused: n.refusal(c.Entry)})
-				}
+			var refused *web.Refusal
+			if !c.Entry.Verdict.Accepted() {
+				refused = n.refusal(c.Entry)
 			}
+			n.keeping.recorded(e.ID, c.Entry.Index, refused)
 		},
-		Here: func(event alerts.Hash, fsynced bool) {
-			if kept, mine := n.keeping.here(event, fsynced); mine {
-				n.view.tell(web.Change{Event: event, Kept: kept})
-			}
-		},
-		Kept: func(event alerts.Hash, by alerts.StationID) {
-			if kept, mine := n.keeping.near(event, by); mine {
-				n.view.tell(web.Change{Event: event, Kept: kept})
-			}
-		},
+		Here:   n.keeping.here,
+		Kept:   n.keeping.near,
 		Member: func(gossip.Member) { n.view.tell(web.Change{Stations: true}) },
 		Cast:   n.cast,
 	}
