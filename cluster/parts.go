@@ -27,7 +27,8 @@ func (c *County) openRecords() error {
 		}
 		c.onClose(r.Close)
 		c.cells[cell.ID] = r
-		r.Watch(func(ch alerts.Change) { c.recorded(cell.ID, ch) })
+		r.Watch(func(ch alerts.Change) { c.cfg.Events.Recorded(cell.ID, ch) })
+		r.WatchKept(func(events []alerts.Hash) { c.set.Remove(cell.ID, events) })
 		c.sweep(cell.ID, r)
 	}
 	c.set.WatchReload(func() {
@@ -68,12 +69,6 @@ func (c *County) sweep(cell alerts.CellID, r *record.Cell) {
 	c.set.Remove(cell, done)
 }
 
-// recorded takes an entry's event out of the pending set, and tells.
-func (c *County) recorded(cell alerts.CellID, ch alerts.Change) {
-	c.cfg.Events.Recorded(cell, ch)
-	c.set.Remove(cell, []alerts.Hash{ch.Entry.Event.ID})
-}
-
 func (c *County) pendingChanged(e alerts.Event, added bool) {
 	if r := c.cells[e.Cell]; r != nil && added {
 		r.Poke()
@@ -95,9 +90,10 @@ func (c *County) openLinks() {
 	c.onClose(c.swaps.Close)
 }
 
+// isRecorded reports whether the record has an event, on disk here: it need not be pending any more.
 func (c *County) isRecorded(cell alerts.CellID, in alerts.IncidentID, id alerts.Hash) (yes bool) {
 	if r := c.cells[cell]; r != nil {
-		r.Read(func(s *alerts.State) { yes = s.Has(in, id) })
+		r.Read(func(s *alerts.State) { yes = s.Has(in, id) && !r.Leaving(id) })
 	}
 	return yes
 }

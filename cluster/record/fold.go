@@ -81,7 +81,7 @@ func (f *fold) decode(list [][]byte) ([]alerts.Entry, error) {
 
 // Feed takes entries that stand in the record after base, whose running hash is chain: the fold's own head,
 // or an earlier one, whose entries are then passed over. It returns errGap when entries before them are
-// missing. Any other error stops this record.
+// missing, and errBehind while the disk takes nothing and much waits for it. Any other error stops this record.
 func (f *fold) Feed(base uint64, chain alerts.Hash, list [][]byte) error {
 	f.feeder.Lock()
 	defer f.feeder.Unlock()
@@ -104,10 +104,17 @@ func (f *fold) Feed(base uint64, chain alerts.Hash, list [][]byte) error {
 	if err != nil {
 		return f.Stop(fmt.Errorf("cannot read the record beyond entry %d: %w", head.Index, err))
 	}
-	if err := f.keep(entries, list); err != nil {
+	if err := f.keep(entries, list); errors.Is(err, errBehind) {
+		return err
+	} else if err != nil {
 		return f.Stop(fmt.Errorf("keep the record: %w", err))
 	}
-	changes := f.apply(entries)
+	f.told(f.apply(entries))
+	return nil
+}
+
+// told has the watchers hear changes; the caller is the feeder.
+func (f *fold) told(changes []alerts.Change) {
 	f.mu.RLock()
 	watchers := f.watchers
 	f.mu.RUnlock()
@@ -116,7 +123,6 @@ func (f *fold) Feed(base uint64, chain alerts.Hash, list [][]byte) error {
 			w(c)
 		}
 	}
-	return nil
 }
 
 func (f *fold) keep(entries []alerts.Entry, list [][]byte) error {
