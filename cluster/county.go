@@ -24,7 +24,7 @@ type Config struct {
 	Network  trust.Network
 	Listen   string // host:port of the mesh port
 	Dir      string // this station's data; one folder a cell below it
-	Key      []byte // the county's gossip key
+	Keys     *trust.Keys // the county's gossip keys
 	Seeds    []string
 	Hints    gossip.Hints
 	Cells    []Cell
@@ -59,6 +59,7 @@ type County struct {
 	log    *zap.Logger
 	disk   *disk.Disk
 	port   *trust.Port
+	news   *trust.News
 	gossip atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
 	set    *pending.Set
 	links  *pending.Links
@@ -96,6 +97,7 @@ func Open(cfg Config) (_ *County, err error) {
 		return nil, err
 	}
 	c.openLinks()
+	c.openNews()
 	if cfg.Join != nil {
 		c.port.HandleJoin(cfg.Join)
 	}

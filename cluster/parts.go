@@ -117,7 +117,7 @@ func (c *County) behind(cell alerts.CellID, peer alerts.StationID, index uint64)
 
 func (c *County) openGossip() error {
 	g, err := gossip.Open(gossip.Config{
-		Port: c.port, Self: c.cfg.Identity.Station, Hints: c.cfg.Hints, Key: c.cfg.Key,
+		Port: c.port, Self: c.cfg.Identity.Station, Hints: c.cfg.Hints, Keys: c.cfg.Keys, Meet: c.meet, Gone: c.gone,
 		PeersFile: filepath.Join(c.cfg.Dir, "peers"), Seeds: c.cfg.Seeds, WAN: c.cfg.Mixed, Log: c.log.Named("gossip"),
 	})
 	if err != nil {
@@ -125,7 +125,9 @@ func (c *County) openGossip() error {
 	}
 	c.onClose(g.Close)
 	c.gossip.Store(g)
+	c.standing()
 	g.OnChange(func(m gossip.Member) {
+		c.compare(m)
 		if m.Alive && m.Station != c.cfg.Identity.Station {
 			c.links.Wake()
 			c.swaps.Poke(m.Station)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -42,12 +43,16 @@ var (
 type Config struct {
 	Port      *trust.Port
 	Self      alerts.StationID
-	Hints     Hints    // a Mesh that is empty, for all addresses or with port 0 becomes one that others can reach
-	Key       []byte   // 32 bytes: Identity.GossipKey
+	Hints     Hints // a Mesh that is empty, for all addresses or with port 0 becomes one that others can reach
+	Keys      *trust.Keys
 	PeersFile string   // empty: peers are not kept
 	Seeds     []string // mesh addresses to begin with, host:port
 	WAN       bool     // patient timings for mixed links
-	Log       *zap.Logger
+	// Meet is called with the address of a missing station before gossip joins it: the two even out notices and
+	// keys, without which gossip may not understand. May be nil.
+	Meet func(ctx context.Context, addr string) error
+	Gone func(alerts.StationID) bool // no longer of the county; may be nil
+	Log  *zap.Logger
 }
 
 // Gossip is this station's membership in the county's pool.
@@ -58,6 +63,9 @@ type Gossip struct {
 	log       *zap.Logger
 	list      *memberlist.Memberlist
 	members   *members
+	keyring   *keyring
+	turnNow   chan struct{} // a key may have changed
+	meet      func(ctx context.Context, addr string) error
 	packet    atomic.Pointer[func(alerts.StationID, []byte)]
 
 	mu    sync.Mutex
@@ -81,8 +89,9 @@ func Open(c Config) (*Gossip, error) {
 	}
 	g := &Gossip{
 		self: c.Self, seeds: slices.Clone(c.Seeds), peersFile: c.PeersFile, log: c.Log,
-		members: newMembers(c.Self), hints: c.Hints, tell: make(chan struct{}, 1),
+		members: newMembers(c.Self, c.Gone), hints: c.Hints, tell: make(chan struct{}, 1), turnNow: make(chan struct{}, 1), meet: c.Meet,
 	}
+	g.hints.KeyGen, _, _ = c.Keys.Latest()
 	if err := g.create(c, t); err != nil {
 		return nil, errors.Join(err, t.Shutdown())
 	}
@@ -90,6 +99,7 @@ func Open(c Config) (*Gossip, error) {
 	g.wg.Go(func() { g.members.run(g.ctx.Done()) })
 	g.wg.Go(g.rejoin)
 	g.wg.Go(g.spread)
+	g.wg.Go(g.turnKeys)
 	return g, nil
 }
 
@@ -109,12 +119,13 @@ func advertise(c Config) string {
 func (g *Gossip) create(c Config, t *transport) error {
 	// With every flag set and the longest PID it must still fit, whatever changes later.
 	most := c.Hints
-	most.Looking = true
+	most.Looking, most.Trust, most.KeyGen = true, math.MaxUint64, math.MaxUint32
 	if _, err := most.encode(); err != nil {
 		return err
 	}
-	if len(c.Key) != 32 {
-		return fmt.Errorf("gossip key of %d bytes, want 32", len(c.Key))
+	var err error
+	if g.keyring, err = newKeyring(c.Keys, c.Log); err != nil {
+		return err
 	}
 	if err := g.members.load(c.PeersFile); err != nil {
 		g.log.Warn("the known peers cannot be read; the seeds will do", zap.Error(err))
@@ -124,12 +135,11 @@ func (g *Gossip) create(c Config, t *transport) error {
 	if c.WAN {
 		conf = memberlist.DefaultWANConfig()
 	}
-	conf.Name, conf.Transport, conf.SecretKey, conf.Logger = string(c.Self), t, c.Key, logger(c.Log)
+	conf.Name, conf.Transport, conf.Keyring, conf.Logger = string(c.Self), t, g.keyring.ring, logger(c.Log)
 	conf.BindPort, conf.AdvertisePort = t.number, t.number
 	conf.Delegate, conf.Events, conf.Alive = delegate{g}, g.members, g.members
 	conf.DeadNodeReclaimTime = reclaimAfter
 	conf.RequireNodeNames = false // a seed is an address without a name
-	var err error
 	if g.list, err = memberlist.Create(conf); err != nil {
 		return fmt.Errorf("enter the gossip pool: %w", err)
 	}
@@ -165,13 +175,16 @@ func (g *Gossip) Send(to alerts.StationID, b []byte) error {
 }
 
 // SetLooking says whether a dispatcher at this station wants positions; the others learn it in a moment.
-func (g *Gossip) SetLooking(on bool) {
+func (g *Gossip) SetLooking(on bool) { g.change(func(h *Hints) { h.Looking = on }) }
+
+// change changes this station's hints and has the others told, if it is one.
+func (g *Gossip) change(f func(*Hints)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.hints.Looking == on {
+	before := g.hints
+	if f(&g.hints); g.hints == before {
 		return
 	}
-	g.hints.Looking = on
 	select {
 	case g.tell <- struct{}{}:
 	default:

@@ -21,9 +21,11 @@ type Hints struct {
 	HTTP     string        // where its pages are, e.g. http://127.0.0.1:8081
 	Point    *alerts.Point // kept to a millionth of a degree, 0.1 m
 	PID      int
-	Looking  bool // a dispatcher is looking: positions are wanted there
-	Wired    bool // its link is not a mobile one
-	Battery  bool // it outlives a power cut
+	Looking  bool   // a dispatcher is looking: positions are wanted there
+	Wired    bool   // its link is not a mobile one
+	Battery  bool   // it outlives a power cut
+	Trust    uint64 // digest of what it knows of stations' standing: who differs should meet
+	KeyGen   uint64 // the latest generation of the gossip key it has
 }
 
 type hintsForm struct {
@@ -37,6 +39,8 @@ type hintsForm struct {
 	Point    []int  `cbor:"7,keyasint,omitempty"` // lon, lat in millionths of a degree
 	PID      int    `cbor:"8,keyasint,omitempty"`
 	Looking  bool   `cbor:"9,keyasint,omitempty"`
+	Trust    uint64 `cbor:"10,keyasint,omitempty"`
+	KeyGen   uint64 `cbor:"11,keyasint,omitempty"`
 	Battery  bool   `cbor:"12,keyasint,omitempty"`
 	Wired    bool   `cbor:"13,keyasint,omitempty"`
 }
@@ -50,7 +54,7 @@ const (
 func (h Hints) encode() ([]byte, error) {
 	f := hintsForm{
 		Version: hintsVersion, Name: h.Name, Township: h.Township, Cell: string(h.Cell), Kind: string(h.Kind),
-		Mesh: h.Mesh, HTTP: h.HTTP, PID: h.PID, Looking: h.Looking, Wired: h.Wired, Battery: h.Battery,
+		Mesh: h.Mesh, HTTP: h.HTTP, PID: h.PID, Looking: h.Looking, Wired: h.Wired, Battery: h.Battery, Trust: h.Trust, KeyGen: h.KeyGen,
 	}
 	if h.Point != nil {
 		if err := h.Point.Check(); err != nil {
@@ -80,7 +84,7 @@ func decodeHints(b []byte) (Hints, error) {
 	}
 	h := Hints{
 		Name: f.Name, Township: f.Township, Cell: alerts.CellID(f.Cell), Kind: alerts.StationKind(f.Kind),
-		Mesh: f.Mesh, HTTP: f.HTTP, PID: f.PID, Looking: f.Looking, Wired: f.Wired, Battery: f.Battery,
+		Mesh: f.Mesh, HTTP: f.HTTP, PID: f.PID, Looking: f.Looking, Wired: f.Wired, Battery: f.Battery, Trust: f.Trust, KeyGen: f.KeyGen,
 	}
 	if len(f.Point) == 2 {
 		p := alerts.Point{Lon: float64(f.Point[0]) / micro, Lat: float64(f.Point[1]) / micro}

@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/hashicorp/memberlist"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/trust"
 )
 
 // Member is one station of the county, alive or not.
@@ -25,21 +27,30 @@ type Member struct {
 // what changed; run hands it out.
 type members struct {
 	self alerts.StationID
+	gone func(alerts.StationID) bool // no longer of the county
 
 	mu      sync.Mutex
 	all     map[alerts.StationID]Member
 	changed []alerts.StationID // not yet handed out, each once
+	left    []Member           // forgotten, not yet handed out
 	watch   []func(Member)
 	dirty   bool // differs from the peers file
 	wake    chan struct{}
 }
 
-func newMembers(self alerts.StationID) *members {
-	return &members{self: self, all: make(map[alerts.StationID]Member), wake: make(chan struct{}, 1)}
+func newMembers(self alerts.StationID, gone func(alerts.StationID) bool) *members {
+	if gone == nil {
+		gone = func(alerts.StationID) bool { return false }
+	}
+	return &members{self: self, gone: gone, all: make(map[alerts.StationID]Member), wake: make(chan struct{}, 1)}
 }
 
-// NotifyAlive implements memberlist.AliveDelegate: who tells nonsense of itself is no member.
+// NotifyAlive implements memberlist.AliveDelegate: who tells nonsense of itself, or is no longer of the county,
+// is no member.
 func (m *members) NotifyAlive(n *memberlist.Node) error {
+	if id := alerts.StationID(n.Name); id != m.self && m.gone(id) {
+		return fmt.Errorf("%w: %s", trust.ErrGone, id)
+	}
 	_, err := decodeHints(n.Meta)
 	return err
 }
@@ -61,6 +72,9 @@ func (m *members) note(n *memberlist.Node, alive bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := alerts.StationID(n.Name)
+	if id != m.self && m.gone(id) {
+		return // memberlist may still be burying it
+	}
 	old, known := m.all[id]
 	now := Member{Station: id, Hints: hints, Alive: alive, Since: old.Since, addr: n.Address()}
 	if !known || old.Alive != alive || old.Since.IsZero() {
@@ -69,6 +83,25 @@ func (m *members) note(n *memberlist.Node, alive bool) {
 	m.all[id] = now
 	m.dirty = m.dirty || !known || old.addr != now.addr || old.Name != now.Name || old.Mesh != now.Mesh || old.HTTP != now.HTTP
 	m.queue(id)
+}
+
+// forget drops whoever is no longer of the county; the watchers hear of each once more, as dead.
+func (m *members) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, x := range m.all {
+		if id == m.self || !m.gone(id) {
+			continue
+		}
+		delete(m.all, id)
+		m.dirty = true
+		x.Alive = false
+		m.left = append(m.left, x)
+		select {
+		case m.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 func (m *members) queue(id alerts.StationID) {
@@ -102,9 +135,12 @@ func (m *members) run(done <-chan struct{}) {
 		m.mu.Lock()
 		var out []Member
 		for _, id := range m.changed {
-			out = append(out, m.all[id])
+			if x, ok := m.all[id]; ok {
+				out = append(out, x)
+			}
 		}
-		m.changed = nil
+		out = append(out, m.left...)
+		m.changed, m.left = nil, nil
 		watch := slices.Clone(m.watch)
 		m.mu.Unlock()
 		for _, x := range out {

@@ -43,10 +43,10 @@ func (m *members) load(path string) error {
 	defer m.mu.Unlock()
 	for _, p := range f.Peers {
 		hints, err := decodeHints(p.Hints)
-		if err != nil || p.Station == m.self {
+		if err != nil || p.Station == m.self || m.gone(p.Station) {
 			continue
 		}
-		hints.Looking = false
+		hints.Looking, hints.Trust, hints.KeyGen = false, 0, 0
 		m.all[p.Station] = Member{Station: p.Station, Hints: hints, addr: p.Addr}
 	}
 	return nil

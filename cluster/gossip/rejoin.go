@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -58,6 +59,16 @@ func (g *Gossip) sleep(d time.Duration) bool {
 }
 
 func (g *Gossip) try(addr string, joined map[string]bool) bool {
+	if g.meet != nil {
+		_, at, named := strings.Cut(addr, "/")
+		if !named {
+			at = addr
+		}
+		if err := g.meet(g.ctx, at); err != nil {
+			g.log.Debug("a missing peer does not answer", zap.String("peer", addr), zap.Error(err))
+			return false
+		}
+	}
 	_, err := g.list.Join([]string{addr})
 	if err != nil {
 		g.log.Debug("a missing peer does not answer", zap.String("peer", addr), zap.Error(err))

@@ -42,6 +42,46 @@ type Authority struct {
 	keys map[alerts.StationID]ed25519.PublicKey // ids given
 }
 
+// ErrNeverIssued says that the authority never let a station of this id in.
+var ErrNeverIssued = errors.New("no station of this id was ever let into the county")
+
+// Dismiss makes the notice that a station's id is no longer to be met, and never gives the id again. It can be
+// said again, and then is the same notice.
+func (a *Authority) Dismiss(s alerts.StationID, why Why) ([]byte, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, ok := a.keys[s]; !ok {
+		return nil, fmt.Errorf("%w: %s", ErrNeverIssued, s)
+	}
+	path := filepath.Join(a.dir, issuedDir, string(s)+goneEnd)
+	if raw, err := readIf(path); err != nil {
+		return nil, err
+	} else if n, err := a.opened(raw); err == nil && (n.Why == why || n.Why == Expelled) {
+		return raw, nil
+	}
+	raw, err := sealNotice(Notice{Version: noticeVersion, County: a.County, Station: s, Why: why, At: time.Now().Unix()}, a.key, nil)
+	if err != nil {
+		return nil, err
+	}
+	return raw, writeFile(path, raw, 0o600)
+}
+
+// opened reads one of this authority's own notices.
+func (a *Authority) opened(raw []byte) (Notice, error) {
+	return (&Ring{root: a.Root}).openNotice(raw)
+}
+
+// dismissed says whether the id is no longer to be met; by the disk, since a command may have said so while a
+// station with this authority runs.
+func (a *Authority) dismissed(s alerts.StationID) bool {
+	raw, err := readIf(filepath.Join(a.dir, issuedDir, string(s)+goneEnd))
+	if err != nil || raw == nil {
+		return err != nil
+	}
+	_, err = a.opened(raw)
+	return err == nil
+}
+
 // use is what became of a token. The same key may come again: its answer may have been lost on the way.
 type use struct {
 	pub     string // hex
@@ -111,7 +151,7 @@ func OpenAuthority(dir string) (*Authority, error) {
 }
 
 func (a *Authority) readIssued() error {
-	files, err := filepath.Glob(filepath.Join(a.dir, issuedDir, "*.crt"))
+	files, err := filepath.Glob(filepath.Join(a.dir, issuedDir, "*"+certEnd))
 	if err != nil {
 		return err
 	}
@@ -169,18 +209,42 @@ func (a *Authority) issue(pub ed25519.PublicKey, w Who) ([]byte, error) {
 	if known, ok := a.keys[w.Station]; ok && !known.Equal(pub) {
 		return nil, fmt.Errorf("%w: %s", ErrTaken, w.Station)
 	}
+	if a.dismissed(w.Station) {
+		return nil, fmt.Errorf("%w: %s; give the newcomer another id", ErrGone, w.Station)
+	}
 	der, err := newStation(a.Root, a.key, w, pub, time.Now())
 	if err != nil {
 		return nil, err
 	}
-	if err := writeCert(filepath.Join(a.dir, issuedDir, string(w.Station)+".crt"), der); err != nil {
+	if err := writeCert(filepath.Join(a.dir, issuedDir, string(w.Station)+certEnd), der); err != nil {
 		return nil, err
 	}
 	a.keys[w.Station] = pub
 	return der, nil
 }
 
-// NewStation makes a key and a whole identity for a station on the authority's own machine: the first one.
+// Settle makes a whole identity on the authority's own machine in dir, where none must be yet (fs.ErrExist). The
+// key is on disk before the id is given, so one that was interrupted can be done again.
+func (a *Authority) Settle(w Who, dir string) (*Identity, error) {
+	if _, err := os.Stat(filepath.Join(dir, certFile)); err == nil {
+		return nil, fmt.Errorf("%s: %w: it holds a station already", dir, fs.ErrExist)
+	}
+	key, err := ownKey(dir)
+	if err != nil {
+		return nil, err
+	}
+	der, err := a.Issue(key.Public().(ed25519.PublicKey), w)
+	if err != nil {
+		return nil, err
+	}
+	id, err := newIdentity(a.Root, der, key, a.GossipKey)
+	if err != nil {
+		return nil, err
+	}
+	return id, id.SaveTo(dir)
+}
+
+// NewStation makes a key and a whole identity in memory: for tests and tools.
 func (a *Authority) NewStation(w Who) (*Identity, error) {
 	key := newKey()
 	der, err := a.Issue(key.Public().(ed25519.PublicKey), w)

@@ -55,11 +55,20 @@ func (a *Authority) Enrol(c net.Conn, config []byte) (w Who, der []byte, err err
 		return Who{}, nil, fmt.Errorf("read who wants to join: %w", err)
 	}
 	w, der, err = a.answer(ask)
-	told := joinTold{Version: joinVersion, Cert: der, Root: a.Root.Raw, Gossip: a.GossipKey, Config: config}
+	told := joinTold{Version: joinVersion, Cert: der, Root: a.Root.Raw, Gossip: a.gossipKey(), Config: config}
 	if err != nil {
 		told = joinTold{Version: joinVersion, Error: err.Error()}
 	}
 	return w, der, errors.Join(err, wire.WriteFrame(c, told))
+}
+
+// gossipKey is the present one, by the disk: a command may have changed it while a station with this authority
+// runs.
+func (a *Authority) gossipKey() []byte {
+	if key, err := os.ReadFile(filepath.Join(a.dir, gossipFile)); err == nil && len(key) == gossipKeyLen {
+		return key
+	}
+	return a.GossipKey
 }
 
 func (a *Authority) answer(ask joinAsk) (Who, []byte, error) {
@@ -84,14 +93,7 @@ func Join(ctx context.Context, nw Network, token string, dir string, wish alerts
 	if _, err := os.Stat(filepath.Join(dir, certFile)); err == nil {
 		return nil, nil, fmt.Errorf("%s: %w: it holds a station already", dir, fs.ErrExist)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, nil, err
-	}
-	key, err := readKey(filepath.Join(dir, keyFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		key = newKey()
-		err = writeKey(filepath.Join(dir, keyFile), key)
-	}
+	key, err := ownKey(dir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -108,6 +110,19 @@ func Join(ctx context.Context, nw Network, token string, dir string, wish alerts
 		return keepJoined(t, told, key, dir)
 	}
 	return nil, nil, fmt.Errorf("join county %s: no address of the token answers: %w", t.County, errors.Join(errs...))
+}
+
+// ownKey is the station's key in dir, made if there is none yet.
+func ownKey(dir string) (ed25519.PrivateKey, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	key, err := readKey(filepath.Join(dir, keyFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		key = newKey()
+		err = writeKey(filepath.Join(dir, keyFile), key)
+	}
+	return key, err
 }
 
 func askToJoin(ctx context.Context, nw Network, addr string, t Token, key ed25519.PrivateKey, text string, wish alerts.StationID) (joinTold, error) {

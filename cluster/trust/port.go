@@ -45,6 +45,7 @@ type Port struct {
 	id     *Identity
 	ring   *Ring
 	log    *zap.Logger
+	clock  *clock
 	ln     net.Listener
 	pc     net.PacketConn
 	tries  chan struct{} // a place for each handshake under way
@@ -71,13 +72,32 @@ func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger
 		return nil, errors.Join(err, ln.Close(), pc.Close())
 	}
 	p := &Port{
-		nw: nw, id: id, ring: ring, log: log, ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes), joins: make(chan struct{}, maxJoins),
+		nw: nw, id: id, ring: ring, log: log, clock: newClock(ring.dir, id.Cert), ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes), joins: make(chan struct{}, maxJoins),
 		handlers: make(map[string]func(alerts.StationID, net.Conn)), conns: make(map[*tracked]struct{}),
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
+	ring.OnNotice(func(n Notice) { p.shut(n.Station) })
 	return p, nil
 }
+
+// shut ends every connection with a station.
+func (p *Port) shut(s alerts.StationID) {
+	p.mu.Lock()
+	var with []*tracked
+	for t := range p.conns {
+		if t.peer == s {
+			with = append(with, t)
+		}
+	}
+	p.mu.Unlock()
+	for _, t := range with {
+		t.Conn.Close()
+	}
+}
+
+// Skew is how far this box's clock is from what the peers agree on; 0 while they do not say otherwise.
+func (p *Port) Skew() time.Duration { return p.clock.skew() }
 
 func listenBoth(nw Network, addr string) (net.Listener, net.PacketConn, error) {
 	host, port, err := net.SplitHostPort(addr)
@@ -161,7 +181,7 @@ func (p *Port) dial(ctx context.Context, proto, addr string, want alerts.Station
 		t.Close()
 		return nil, "", fmt.Errorf("meet %s for %s: %w", addr, proto, err)
 	}
-	peer, err := p.peer(c)
+	peer, err := p.peer(c, t)
 	if err == nil && want != "" && peer != want {
 		err = fmt.Errorf("%s is %s, not %s", addr, peer, want)
 	}
@@ -221,7 +241,7 @@ func (p *Port) serve(t *tracked) {
 		p.welcome(c, join)
 		return
 	}
-	peer, err := p.peer(c)
+	peer, err := p.peer(c, t)
 	if err != nil || h == nil {
 		p.log.Debug("refused at the mesh port", zap.Stringer("from", t.RemoteAddr()), zap.String("proto", proto), zap.Error(err))
 		t.Close()
@@ -240,14 +260,29 @@ func (p *Port) welcome(c net.Conn, join JoinHandler) {
 	}
 }
 
-// peer is who is at the other end; the ring learns its certificate.
-func (p *Port) peer(c *tls.Conn) (alerts.StationID, error) {
+// peer is who is at the other end; the ring learns its certificate. From here on the connection ends when the
+// station is no longer of the county, which is looked at last: it may be said at this very moment.
+func (p *Port) peer(c *tls.Conn, t *tracked) (alerts.StationID, error) {
 	s, err := p.ring.Add(c.ConnectionState().PeerCertificates[0].Raw)
 	if errors.Is(err, ErrNotKept) {
 		p.log.Warn("a full or broken disk: this peer will be a stranger after a restart", zap.Error(err))
-		return s, nil
+		err = nil
 	}
-	return s, err
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	t.peer = s
+	p.mu.Unlock()
+	return s, p.welcomes(s)
+}
+
+// welcomes refuses who is no longer of the county.
+func (p *Port) welcomes(s alerts.StationID) error {
+	if n, gone := p.ring.Gone(s); gone {
+		return fmt.Errorf("%w: %s is %s", ErrGone, s, n.Why)
+	}
+	return nil
 }
 
 // config is TLS for both ends between stations.
@@ -274,20 +309,12 @@ func (p *Port) verifyPeer(chain []*x509.Certificate) error {
 	if err != nil {
 		return err
 	}
-	if now := notBehind(time.Now(), p.id.Cert); now.After(c.NotAfter) {
+	// A certificate that begins in the future only says that our clock is behind: the authority has signed it,
+	// so it has been made.
+	if p.clock.now().After(c.NotAfter) {
 		return fmt.Errorf("%w: of %s, on %s", ErrExpired, who.Station, c.NotAfter.Format(time.DateOnly))
 	}
-	return nil
-}
-
-// notBehind is the time to check certificates by. A box whose battery is empty begins in 1970; it is at
-// least as late as when its own certificate was made. A peer's certificate that begins in the future only
-// says that our clock is behind: the authority has signed it, so it has been made.
-func notBehind(now time.Time, own *x509.Certificate) time.Time {
-	if now.Before(own.NotBefore) {
-		return own.NotBefore
-	}
-	return now
+	return p.welcomes(who.Station)
 }
 
 func (p *Port) serverConfig() *tls.Config {
@@ -339,11 +366,12 @@ func (p *Port) Close() error {
 // tracked is a raw connection that the port knows of until it is closed.
 type tracked struct {
 	net.Conn
-	p *Port
+	p    *Port
+	peer alerts.StationID // once it has shown who it is; under the port's lock
 }
 
 func (p *Port) track(raw net.Conn) (*tracked, error) {
-	t := &tracked{raw, p}
+	t := &tracked{Conn: raw, p: p}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

@@ -20,6 +20,9 @@ var (
 	ErrNotKept   = errors.New("certificate could not be kept on disk")
 )
 
+// certEnd ends the file name of a certificate.
+const certEnd = ".crt"
+
 // UnknownOrigin says that a station's certificate is missing here: ask whoever sent the event for it.
 type UnknownOrigin struct{ Station alerts.StationID }
 
@@ -32,6 +35,9 @@ type Ring struct {
 
 	mu       sync.RWMutex
 	stations map[alerts.StationID]member
+	gone     map[alerts.StationID]Notice                    // whose ids are no longer to be met
+	knows    map[alerts.StationID]map[alerts.StationID]bool // who is known to know of which of them
+	tell     []func(Notice)
 }
 
 type member struct {
@@ -43,29 +49,59 @@ func (m member) key() ed25519.PublicKey { return m.cert.PublicKey.(ed25519.Publi
 
 // NewRing opens the ring kept in dir, which is made if need be; an empty dir keeps it in memory only.
 func NewRing(root *x509.Certificate, dir string) (*Ring, error) {
-	r := &Ring{root: root, dir: dir, stations: make(map[alerts.StationID]member)}
+	r := &Ring{
+		root: root, dir: dir, stations: make(map[alerts.StationID]member),
+		gone: make(map[alerts.StationID]Notice), knows: make(map[alerts.StationID]map[alerts.StationID]bool),
+	}
 	if dir == "" {
 		return r, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	files, err := filepath.Glob(filepath.Join(dir, "*.crt"))
+	return r, errors.Join(r.each(certEnd, r.loadCert), r.each(goneEnd, r.loadNotice))
+}
+
+// each loads the kept files of a kind. One that a bad disk spoilt is put aside, for whoever wants to look: the
+// others have a copy, and a station must start.
+func (r *Ring) each(end string, load func(path string) error) error {
+	files, err := filepath.Glob(filepath.Join(r.dir, "*"+end))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, f := range files {
-		c, err := readCert(f)
-		if err != nil {
-			return nil, err
+		if load(f) == nil {
+			continue
 		}
-		_, who, err := parseStation(root, c.Raw)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f, err)
+		if err := os.Rename(f, f+".bad"); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (r *Ring) loadCert(path string) error {
+	c, err := readCert(path)
+	if err != nil {
+		return err
+	}
+	_, who, err := parseStation(r.root, c.Raw)
+	if err == nil {
 		r.stations[who.Station] = member{c, who}
 	}
-	return r, nil
+	return err
+}
+
+func (r *Ring) loadNotice(path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	n, err := r.openNotice(raw)
+	if err == nil {
+		r.gone[n.Station] = n
+	}
+	return err
 }
 
 // Add takes in a station's certificate and keeps it. A station has one key for life: a certificate over
@@ -81,7 +117,7 @@ func (r *Ring) Add(der []byte) (alerts.StationID, error) {
 		return who.Station, err
 	}
 	// Outside the lock: a disk that hangs must not hold up the checking of events.
-	if err := writeCert(filepath.Join(r.dir, string(who.Station)+".crt"), der); err != nil {
+	if err := writeCert(filepath.Join(r.dir, string(who.Station)+certEnd), der); err != nil {
 		return who.Station, fmt.Errorf("%w: %s: %w", ErrNotKept, who.Station, err)
 	}
 	return who.Station, nil
@@ -162,8 +198,12 @@ func (r *Ring) Check(raw []byte) (alerts.Event, error) {
 	return e, nil
 }
 
-// Verify checks what Identity.SignBytes of the station made. Errors: *UnknownOrigin, ErrSignature.
+// Verify checks what Identity.SignBytes of the station made. What an expelled one signed counts for nothing.
+// Errors: *UnknownOrigin, ErrSignature, ErrGone.
 func (r *Ring) Verify(s alerts.StationID, msg, sig []byte) error {
+	if n, ok := r.Gone(s); ok && n.Why == Expelled {
+		return fmt.Errorf("%w: %s is expelled", ErrGone, s)
+	}
 	m, ok := r.find(s)
 	if !ok {
 		return &UnknownOrigin{s}

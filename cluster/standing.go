@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/gossip"
+	"hivemesh/cluster/trust"
+)
+
+const (
+	// compareEvery is how often one station whose hints say that it knows something else is met: hints lag
+	// behind what has been evened out already.
+	compareEvery = 10 * time.Second
+	// maxCompares bounds the meetings at once: after a new key all of a county differ for a moment.
+	maxCompares = 8
+)
+
+// compares are the meetings with stations that know something else of others' standing.
+type compares struct {
+	mu   sync.Mutex
+	last map[alerts.StationID]time.Time
+	now  int
+	wg   sync.WaitGroup
+}
+
+// openNews takes and hands on who is no longer of the county, and the gossip key.
+func (c *County) openNews() {
+	c.compares.last = map[alerts.StationID]time.Time{}
+	c.news = trust.OpenNews(c.port, c.cfg.Keys, c.mesh, c.log.Named("news"))
+	c.onClose(func() error {
+		err := c.news.Close()
+		c.compares.wg.Wait()
+		return err
+	})
+	c.cfg.Ring.OnNotice(func(n trust.Notice) {
+		c.log.Warn("a station is no longer of the county", zap.String("station", string(n.Station)), zap.Stringer("why", n.Why))
+		c.standing()
+		c.cfg.Events.Gone(n)
+	})
+	c.cfg.Keys.OnTake(c.standing)
+}
+
+// standing tells gossip what has become known.
+func (c *County) standing() {
+	if g := c.gossip.Load(); g != nil {
+		generation, _, _ := c.cfg.Keys.Latest()
+		g.Forget()
+		g.SetStanding(c.news.Digest(), generation)
+	}
+}
+
+// compare meets a station that, by its hints, knows something else of others' standing.
+func (c *County) compare(m gossip.Member) {
+	if !m.Alive || m.Station == c.cfg.Identity.Station || m.Trust == c.news.Digest() {
+		return
+	}
+	k := &c.compares
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.now >= maxCompares || time.Since(k.last[m.Station]) < compareEvery {
+		return // the next change of its hints, or of others', is another reason
+	}
+	k.now++
+	k.last[m.Station] = time.Now()
+	k.wg.Go(func() {
+		if err := c.meet(c.ctx, m.Mesh); err != nil {
+			c.log.Debug("not met", zap.String("station", string(m.Station)), zap.Error(err))
+		}
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.now--
+	})
+}
+
+func (c *County) meet(ctx context.Context, addr string) error {
+	_, err := c.news.Meet(ctx, addr)
+	return err
+}
+
+func (c *County) gone(s alerts.StationID) bool {
+	_, yes := c.cfg.Ring.Gone(s)
+	return yes
+}
+
+// mesh are the mesh addresses of the others that are alive.
+func (c *County) mesh() []string {
+	var out []string
+	for _, m := range c.Members() {
+		if m.Alive && m.Station != c.cfg.Identity.Station && m.Mesh != "" {
+			out = append(out, m.Mesh)
+		}
+	}
+	return out
+}
+
+// Farewell says to the others, for ever, that this station leaves the county.
+func (c *County) Farewell() error {
+	raw, err := c.cfg.Identity.Farewell()
+	if err == nil {
+		_, err = c.cfg.Ring.TakeNotice(raw)
+	}
+	return err
+}
+
+// Skew is how far this station's clock is from what the others agree on, 0 while they do not.
+func (c *County) Skew() time.Duration { return c.port.Skew() }
