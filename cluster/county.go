@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -17,13 +19,16 @@ import (
 	"hivemesh/cluster/trust"
 )
 
+// PeersFile lies in a station's directory and names the stations it knows of.
+const PeersFile = "peers"
+
 // Config is what a station needs to take part in its county.
 type Config struct {
 	Identity *trust.Identity
 	Ring     *trust.Ring
 	Network  trust.Network
-	Listen   string // host:port of the mesh port
-	Dir      string // this station's data; one folder a cell below it
+	Listen   string      // host:port of the mesh port
+	Dir      string      // this station's data; one folder a cell below it
 	Keys     *trust.Keys // the county's gossip keys
 	Seeds    []string
 	Hints    gossip.Hints
@@ -55,24 +60,29 @@ type Events struct {
 
 // County is a station's part in it.
 type County struct {
-	cfg    Config
-	log    *zap.Logger
-	disk   *disk.Disk
-	port   *trust.Port
-	news   *trust.News
-	gossip atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
-	set    *pending.Set
-	links  *pending.Links
-	swaps  *pending.Sync
-	host   *record.Host
-	cells  map[alerts.CellID]*record.Cell
+	cfg      Config
+	log      *zap.Logger
+	disk     *disk.Disk
+	port     *trust.Port
+	news     *trust.News
+	compares compares
+	gossip   atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
+	set      *pending.Set
+	links    *pending.Links
+	swaps    *pending.Sync
+	host     *record.Host
+	cells    map[alerts.CellID]*record.Cell
 
-	undo []func() error // what Close does, last first
+	ctx    context.Context // ends what is under way at Close
+	cancel context.CancelFunc
+	undo   []func() error // what Close does, last first
 }
 
 // Open starts everything; on error what was started is stopped again.
 func Open(cfg Config) (_ *County, err error) {
 	c := &County{cfg: cfg, log: cfg.Log, cells: map[alerts.CellID]*record.Cell{}}
+	c.compares.last = map[alerts.StationID]time.Time{}
+	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Close())
@@ -108,6 +118,7 @@ func (c *County) onClose(f func() error) { c.undo = append(c.undo, f) }
 
 // Close stops everything in the reverse order of its start.
 func (c *County) Close() error {
+	c.cancel()
 	var errs []error
 	for len(c.undo) > 0 {
 		last := c.undo[len(c.undo)-1]

@@ -80,12 +80,12 @@ func (c *County) pendingChanged(e alerts.Event, added bool) {
 func (c *County) openLinks() {
 	c.links = pending.OpenLinks(pending.LinksConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
-		OnKept: c.cfg.Events.Kept, OnCast: c.cfg.Events.Cast, Log: c.log.Named("flash"),
+		OnKept: c.cfg.Events.Kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Log: c.log.Named("flash"),
 	})
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
-		Heads: c.heads, Behind: c.behind, OnKept: c.cfg.Events.Kept, Log: c.log.Named("sync"),
+		Heads: c.heads, Behind: c.behind, OnKept: c.cfg.Events.Kept, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
 	})
 	c.onClose(c.swaps.Close)
 }
@@ -118,7 +118,7 @@ func (c *County) behind(cell alerts.CellID, peer alerts.StationID, index uint64)
 func (c *County) openGossip() error {
 	g, err := gossip.Open(gossip.Config{
 		Port: c.port, Self: c.cfg.Identity.Station, Hints: c.cfg.Hints, Keys: c.cfg.Keys, Meet: c.meet, Gone: c.gone,
-		PeersFile: filepath.Join(c.cfg.Dir, "peers"), Seeds: c.cfg.Seeds, WAN: c.cfg.Mixed, Log: c.log.Named("gossip"),
+		PeersFile: filepath.Join(c.cfg.Dir, PeersFile), Seeds: c.cfg.Seeds, WAN: c.cfg.Mixed, Log: c.log.Named("gossip"),
 	})
 	if err != nil {
 		return err

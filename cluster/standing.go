@@ -25,22 +25,28 @@ type compares struct {
 	mu   sync.Mutex
 	last map[alerts.StationID]time.Time
 	now  int
+	over bool
 	wg   sync.WaitGroup
+}
+
+func (k *compares) close() {
+	k.mu.Lock()
+	k.over = true
+	k.mu.Unlock()
+	k.wg.Wait()
 }
 
 // openNews takes and hands on who is no longer of the county, and the gossip key.
 func (c *County) openNews() {
-	c.compares.last = map[alerts.StationID]time.Time{}
 	c.news = trust.OpenNews(c.port, c.cfg.Keys, c.mesh, c.log.Named("news"))
 	c.onClose(func() error {
 		err := c.news.Close()
-		c.compares.wg.Wait()
+		c.compares.close()
 		return err
 	})
 	c.cfg.Ring.OnNotice(func(n trust.Notice) {
 		c.log.Warn("a station is no longer of the county", zap.String("station", string(n.Station)), zap.Stringer("why", n.Why))
 		c.standing()
-		c.cfg.Events.Gone(n)
 	})
 	c.cfg.Keys.OnTake(c.standing)
 }
@@ -56,20 +62,25 @@ func (c *County) standing() {
 
 // compare meets a station that, by its hints, knows something else of others' standing.
 func (c *County) compare(m gossip.Member) {
-	if !m.Alive || m.Station == c.cfg.Identity.Station || m.Trust == c.news.Digest() {
-		return
+	if m.Alive && m.Station != c.cfg.Identity.Station && m.Trust != c.news.Digest() {
+		c.meetSoon(m.Station)
 	}
+}
+
+// meetSoon evens out with a station, unless that was done a moment ago: what makes it seem needed comes again.
+func (c *County) meetSoon(s alerts.StationID) {
+	addr, known := c.addr(s)
 	k := &c.compares
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.now >= maxCompares || time.Since(k.last[m.Station]) < compareEvery {
-		return // the next change of its hints, or of others', is another reason
+	if !known || k.over || k.now >= maxCompares || time.Since(k.last[s]) < compareEvery {
+		return
 	}
 	k.now++
-	k.last[m.Station] = time.Now()
+	k.last[s] = time.Now()
 	k.wg.Go(func() {
-		if err := c.meet(c.ctx, m.Mesh); err != nil {
-			c.log.Debug("not met", zap.String("station", string(m.Station)), zap.Error(err))
+		if err := c.meet(c.ctx, addr); err != nil {
+			c.log.Debug("not met", zap.String("station", string(s)), zap.Error(err))
 		}
 		k.mu.Lock()
 		defer k.mu.Unlock()

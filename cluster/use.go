@@ -85,6 +85,9 @@ func (c *County) Links() pending.Stats { return c.links.Stats() }
 // Ready says why this station cannot serve its cells' records, or nil. The alarm lane works all the same.
 func (c *County) Ready() error {
 	var errs []error
+	if n, gone := c.cfg.Ring.Gone(c.cfg.Identity.Station); gone {
+		errs = append(errs, fmt.Errorf("this station is %s: no other meets it any more, it serves this place alone", n.Why))
+	}
 	for id, r := range c.cells {
 		switch s := r.Status(); {
 		case s.Err != nil:

@@ -88,10 +88,7 @@ func settle(a *trust.Authority, f Founding) error {
 	dir := filepath.Join(f.Config.Dir, identityDir)
 	_, err := trust.LoadIdentity(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		var id *trust.Identity
-		if id, err = a.NewStation(f.Who); err == nil {
-			err = id.SaveTo(dir)
-		}
+		_, err = a.Settle(f.Who, dir)
 	}
 	if err != nil {
 		return err
@@ -119,10 +116,7 @@ func writeStation(cfg Config, founders []alerts.StationID, t Tables) error {
 
 // NewToken makes a join token with the authority that lies in the station directory dir.
 func NewToken(dir string, w trust.Who, addrs []string, life time.Duration) (string, error) {
-	a, err := trust.OpenAuthority(filepath.Join(dir, authorityDir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("%s holds no authority; tokens are made where `hive init` was run", dir)
-	}
+	a, err := openAuthority(dir)
 	if err != nil {
 		return "", err
 	}

@@ -35,6 +35,7 @@ type Node struct {
 	log      *zap.Logger
 	identity *trust.Identity
 	ring     *trust.Ring
+	keys     *trust.Keys
 	rules    *alerts.Rules
 	data     *County
 	county   *cluster.County
@@ -123,6 +124,12 @@ func (n *Node) load() (err error) {
 	if _, err := n.ring.Add(n.identity.Cert.Raw); err != nil {
 		return err
 	}
+	if err := n.left(); err != nil {
+		return err
+	}
+	if n.keys, err = trust.OpenKeys(n.identity, filepath.Join(n.cfg.Dir, identityDir)); err != nil {
+		return err
+	}
 	if n.data, err = LoadCounty(n.cfg.County); err != nil {
 		return err
 	}
@@ -142,7 +149,7 @@ func (n *Node) join(on Ground) error {
 	}
 	n.county, err = cluster.Open(cluster.Config{
 		Identity: n.identity, Ring: n.ring, Network: on.Network, Faults: on.Disk, Listen: n.cfg.Mesh, Dir: n.cfg.Dir,
-		Key: n.identity.GossipKey, Seeds: n.cfg.Seeds, Hints: n.hints(),
+		Keys: n.keys, Seeds: n.cfg.Seeds, Hints: n.hints(),
 		Cells: []cluster.Cell{{ID: n.identity.Cell, Founders: cell.Founders}},
 		Mixed: n.cfg.Links == LinksMixed, Rules: n.rules, Standing: n.standing,
 		Events: n.events(), Join: handler, Log: n.log,

@@ -36,6 +36,19 @@ type mesh struct {
 	port map[alerts.StationID]*trust.Port
 	on   map[alerts.StationID]*gossip.Gossip
 	ids  map[alerts.StationID]*trust.Identity
+	keys map[alerts.StationID]*trust.Keys // as each keeps them on its disk
+}
+
+// keysOf are a station's gossip keys, the same after a restart.
+func (m *mesh) keysOf(s alerts.StationID) *trust.Keys {
+	if m.keys[s] == nil {
+		k, err := trust.OpenKeys(m.ids[s], "")
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		m.keys[s] = k
+	}
+	return m.keys[s]
 }
 
 func newMesh(t *testing.T) *mesh {
@@ -47,6 +60,7 @@ func newMesh(t *testing.T) *mesh {
 	return &mesh{
 		t: t, net: memnet.New(1), a: a, dir: t.TempDir(), port: make(map[alerts.StationID]*trust.Port),
 		on: make(map[alerts.StationID]*gossip.Gossip), ids: make(map[alerts.StationID]*trust.Identity),
+		keys: make(map[alerts.StationID]*trust.Keys),
 	}
 }
 
@@ -72,7 +86,7 @@ func (m *mesh) start(s alerts.StationID, change func(*gossip.Config), seeds ...a
 	}
 	c := gossip.Config{
 		Port: p, Self: s, Hints: gossip.Hints{Name: string(s) + "站", Cell: "yongqing", Kind: alerts.Village},
-		Key: m.a.GossipKey, PeersFile: filepath.Join(m.dir, string(s)), Log: zap.NewNop(),
+		Keys: m.keysOf(s), PeersFile: filepath.Join(m.dir, string(s)), Log: zap.NewNop(),
 	}
 	for _, seed := range seeds {
 		c.Seeds = append(c.Seeds, m.net.Host(string(seed)).Addr(9080))
@@ -245,7 +259,14 @@ func TestWrongGossipKeyIsRefused(t *testing.T) {
 		m.start("xinzhuang", nil, "hancun-post")
 		m.see(2, 10*time.Second)
 		// A certificate of the county, but not its key.
-		thief := m.start("zhangyong", func(c *gossip.Config) { c.Key = bytes.Repeat([]byte{9}, 32) }, "hancun-post")
+		thief := m.start("zhangyong", func(c *gossip.Config) {
+			id := *m.ids["zhangyong"]
+			id.GossipKey = bytes.Repeat([]byte{9}, 32)
+			var err error
+			if c.Keys, err = trust.OpenKeys(&id, ""); err != nil {
+				t.Fatal(err)
+			}
+		}, "hancun-post")
 		time.Sleep(2 * time.Minute)
 		if got := alive(thief); len(got) != 1 {
 			t.Errorf("with a wrong key it sees %v", got)
@@ -281,7 +302,7 @@ func TestHintsThatAreTooLongSaySo(t *testing.T) {
 		m.start("xinzhuang", nil)
 		p := m.port["xinzhuang"]
 		_, err := gossip.Open(gossip.Config{
-			Port: p, Self: "xinzhuang", Hints: gossip.Hints{Name: strings.Repeat("辛", 70)}, Key: m.a.GossipKey, Log: zap.NewNop(),
+			Port: p, Self: "xinzhuang", Hints: gossip.Hints{Name: strings.Repeat("辛", 70)}, Keys: m.keysOf("xinzhuang"), Log: zap.NewNop(),
 		})
 		if err == nil || !strings.Contains(err.Error(), "at most 200 fit") {
 			t.Errorf("long name: %v", err)

@@ -26,6 +26,18 @@ type peerForm struct {
 
 const peersVersion = 1
 
+// KnownPeers are the mesh addresses in a file of known peers; none where there is no file.
+func KnownPeers(path string) (addrs []string, err error) {
+	m := newMembers("", nil)
+	if err := m.load(path); err != nil {
+		return nil, err
+	}
+	for _, x := range m.list() {
+		addrs = append(addrs, x.Mesh)
+	}
+	return addrs, nil
+}
+
 // load fills m with the peers of the file, none of them alive.
 func (m *members) load(path string) error {
 	b, err := os.ReadFile(path)

@@ -30,7 +30,11 @@ func TestRealSocketsFindEachOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, err := gossip.Open(gossip.Config{Port: p, Self: s, Hints: gossip.Hints{Name: "站", Mesh: "127.0.0.1:0"}, Key: id.GossipKey, Seeds: seeds, Log: zap.NewNop()})
+		keys, err := trust.OpenKeys(id, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := gossip.Open(gossip.Config{Port: p, Self: s, Hints: gossip.Hints{Name: "站", Mesh: "127.0.0.1:0"}, Keys: keys, Seeds: seeds, Log: zap.NewNop()})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -231,7 +231,7 @@ func (d *side) want(n namesOf, out *message) {
 func (d *side) takeIn(raws [][]byte, out *message) {
 	var all []taken
 	for _, raw := range raws {
-		k, unknown, ok := d.s.take.event(raw)
+		k, unknown, ok := d.s.take.event(raw, d.peer)
 		switch {
 		case ok:
 			all = append(all, k)

@@ -42,7 +42,10 @@ type LinksConfig struct {
 	OnEvent  func(e alerts.Event, from alerts.StationID)            // came in and was new; may be nil
 	OnKept   func(event alerts.Hash, by alerts.StationID)           // another station fsynced it; may be nil
 	OnCast   func(topic string, from alerts.StationID, body []byte) // may be nil
-	Log      *zap.Logger
+	// OnExpelled hears who brought an event of an expelled station; may be nil. It is taken from those of whom is
+	// known that they know of the expulsion, since these held it before.
+	OnExpelled func(from alerts.StationID)
+	Log        *zap.Logger
 }
 
 // Stats counts what went over links or through syncs since the start.
@@ -77,6 +80,7 @@ func OpenLinks(cfg LinksConfig) *Links {
 		cfg: cfg, take: newTaker(cfg.Ring, cfg.Set, cfg.Recorded), wake: make(chan struct{}, 1),
 		links: map[alerts.StationID]*link{}, in: map[alerts.StationID]net.Conn{},
 	}
+	l.take.refused = cfg.OnExpelled
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	cfg.Port.Handle(trust.ProtoMesh, l.serve)
 	l.wg.Go(l.run)

@@ -92,7 +92,7 @@ func (in *inbound) take(f frame) {
 }
 
 func (in *inbound) event(raw []byte) {
-	k, unknown, ok := in.l.take.event(raw)
+	k, unknown, ok := in.l.take.event(raw, in.peer)
 	if unknown != "" {
 		if in.held.hold(unknown, raw) {
 			select {

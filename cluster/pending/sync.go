@@ -38,16 +38,17 @@ type Head struct {
 
 // SyncConfig is what Sync needs. The functions are called from several goroutines and must not block.
 type SyncConfig struct {
-	Port     *trust.Port
-	Ring     *trust.Ring
-	Set      *Set
-	Peers    func() []Peer // whom to compare with; without this station itself
-	Heads    func() []Head // of the cells that this station follows; others are not compared
-	Recorded func(cell alerts.CellID, incident alerts.IncidentID, id alerts.Hash) bool
-	Behind   func(cell alerts.CellID, peer alerts.StationID, index uint64) // a peer's record goes further; may be nil
-	OnEvent  func(e alerts.Event, from alerts.StationID)                   // came in and was new; may be nil
-	OnKept   func(event alerts.Hash, by alerts.StationID)                  // a peer has it on disk; may be nil
-	Log      *zap.Logger
+	Port       *trust.Port
+	Ring       *trust.Ring
+	Set        *Set
+	Peers      func() []Peer // whom to compare with; without this station itself
+	Heads      func() []Head // of the cells that this station follows; others are not compared
+	Recorded   func(cell alerts.CellID, incident alerts.IncidentID, id alerts.Hash) bool
+	Behind     func(cell alerts.CellID, peer alerts.StationID, index uint64) // a peer's record goes further; may be nil
+	OnEvent    func(e alerts.Event, from alerts.StationID)                   // came in and was new; may be nil
+	OnKept     func(event alerts.Hash, by alerts.StationID)                  // a peer has it on disk; may be nil
+	OnExpelled func(from alerts.StationID)                                   // as LinksConfig's
+	Log        *zap.Logger
 }
 
 // Sync makes the pending sets of stations equal, two at a time: it compares sums, then names, then swaps
@@ -79,6 +80,7 @@ func OpenSync(cfg SyncConfig) *Sync {
 		cfg: cfg, take: newTaker(cfg.Ring, cfg.Set, cfg.Recorded), poke: make(chan alerts.StationID, maxIdle),
 		busy: map[alerts.StationID]bool{}, idle: map[alerts.StationID]*talk{}, in: map[net.Conn]struct{}{},
 	}
+	s.take.refused = cfg.OnExpelled
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Port.Handle(trust.ProtoSync, s.serve)
 	s.wg.Go(s.run)

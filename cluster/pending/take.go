@@ -14,6 +14,7 @@ import (
 const (
 	badMalformed = "malformed"      // not an event
 	badSignature = "signature"      // not by who it says
+	badExpelled  = "expelled"       // made by an expelled station, and new to who brings it
 	badUnsound   = "unsound"        // signed, but makes no sense
 	badOrigin    = "unknown_origin" // nobody had the maker's certificate, or too many waited for one
 	badCert      = "certificate"    // not of this county
@@ -27,6 +28,7 @@ type taker struct {
 	ring     *trust.Ring
 	set      *Set
 	recorded func(alerts.CellID, alerts.IncidentID, alerts.Hash) bool
+	refused  func(from alerts.StationID) // brought an expelled station's event; nil: nobody wants to know
 
 	mu sync.Mutex
 	n  Stats
@@ -47,8 +49,8 @@ type taken struct {
 }
 
 // event checks and puts. unknown names the maker whose certificate is missing. ok false: dropped, counted.
-func (t *taker) event(raw []byte) (_ taken, unknown alerts.StationID, ok bool) {
-	e, err := t.ring.Check(raw)
+func (t *taker) event(raw []byte, from alerts.StationID) (_ taken, unknown alerts.StationID, ok bool) {
+	e, err := t.ring.Admit(raw, from)
 	var stranger *trust.UnknownOrigin
 	switch {
 	case err == nil:
@@ -56,6 +58,12 @@ func (t *taker) event(raw []byte) (_ taken, unknown alerts.StationID, ok bool) {
 		return taken{}, stranger.Station, false
 	case errors.Is(err, wire.ErrMalformed):
 		t.bad(badMalformed)
+		return taken{}, "", false
+	case errors.Is(err, trust.ErrGone):
+		t.bad(badExpelled)
+		if t.refused != nil {
+			t.refused(from)
+		}
 		return taken{}, "", false
 	case errors.Is(err, trust.ErrSignature):
 		t.bad(badSignature)

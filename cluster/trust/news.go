@@ -129,7 +129,7 @@ func (n *News) Meet(ctx context.Context, addr string) (alerts.StationID, error) 
 	c.SetDeadline(time.Now().Add(newsTime))
 	r := bufio.NewReader(c)
 	ours := n.digest()
-	if err := n.say(c, nil); err != nil {
+	if err := n.say(c, peer, nil); err != nil {
 		return peer, err
 	}
 	theirs, err := n.hear(r, peer)
@@ -137,7 +137,7 @@ func (n *News) Meet(ctx context.Context, addr string) (alerts.StationID, error) 
 		return peer, err
 	}
 	if string(theirs.Digest) != string(ours) {
-		if err := n.say(c, theirs.Digest); err != nil {
+		if err := n.say(c, peer, theirs.Digest); err != nil {
 			return peer, err
 		}
 		if theirs, err = n.hear(r, peer); err != nil {
@@ -159,14 +159,14 @@ func (n *News) serve(peer alerts.StationID, c net.Conn) {
 		return
 	}
 	differ := string(theirs.Digest) != string(n.digest())
-	if n.say(c, theirs.Digest) != nil {
+	if n.say(c, peer, theirs.Digest) != nil {
 		return
 	}
 	if differ {
 		if theirs, err = n.hear(r, peer); err != nil {
 			return
 		}
-		if n.say(c, theirs.Digest) != nil {
+		if n.say(c, peer, theirs.Digest) != nil {
 			return
 		}
 	}
@@ -180,11 +180,14 @@ func (n *News) even(peer alerts.StationID, theirs []byte) {
 	}
 }
 
-// say sends our digest, and all we know if it is not theirs; theirs nil: not known yet.
-func (n *News) say(c net.Conn, theirs []byte) error {
+// say sends our digest, and all we know if it is not theirs; theirs nil: not known yet. Who is no longer of the
+// county learns that much, and no key.
+func (n *News) say(c net.Conn, peer alerts.StationID, theirs []byte) error {
 	f := newsFrame{Version: newsVersion, Digest: n.digest(), Now: time.Now().UnixMilli()}
 	if theirs != nil && string(theirs) != string(f.Digest) {
-		f.Notices, f.Key = n.ring.Notices(), n.keys.signed()
+		if f.Notices = n.ring.Notices(); n.port.welcomes(peer) == nil {
+			f.Key = n.keys.signed()
+		}
 	}
 	return wire.WriteFrame(c, f)
 }

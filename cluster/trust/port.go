@@ -81,12 +81,12 @@ func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger
 	return p, nil
 }
 
-// shut ends every connection with a station.
+// shut ends every connection with a station, but for one in which it is being told so.
 func (p *Port) shut(s alerts.StationID) {
 	p.mu.Lock()
 	var with []*tracked
 	for t := range p.conns {
-		if t.peer == s {
+		if t.peer == s && t.proto != ProtoNews {
 			with = append(with, t)
 		}
 	}
@@ -272,7 +272,7 @@ func (p *Port) peer(c *tls.Conn, t *tracked) (alerts.StationID, error) {
 		return "", err
 	}
 	p.mu.Lock()
-	t.peer = s
+	t.peer, t.proto = s, c.ConnectionState().NegotiatedProtocol
 	p.mu.Unlock()
 	return s, p.welcomes(s)
 }
@@ -366,8 +366,10 @@ func (p *Port) Close() error {
 // tracked is a raw connection that the port knows of until it is closed.
 type tracked struct {
 	net.Conn
-	p    *Port
-	peer alerts.StationID // once it has shown who it is; under the port's lock
+	p *Port
+	// Once it has shown who it is, under the port's lock:
+	peer  alerts.StationID
+	proto string
 }
 
 func (p *Port) track(raw net.Conn) (*tracked, error) {

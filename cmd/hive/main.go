@@ -28,16 +28,19 @@ Every command explains itself: hive COMMAND --help.`
 
 // commands are all there are.
 type commands struct {
-	Demo     demoCmd     `cmd:"" help:"Run the demo county: five stations on this machine."`
-	Serve    serveCmd    `cmd:"" help:"Run one station."`
-	Init     initCmd     `cmd:"" help:"Make a county: its authority and its first station."`
-	Token    tokenCmd    `cmd:"" help:"Make a token that lets one more station join."`
-	Join     joinCmd     `cmd:"" help:"Make this machine a station of a county, with a token from it."`
-	Status   statusCmd   `cmd:"" help:"Show members, cells and records as one station sees them."`
-	Replay   replayCmd   `cmd:"" help:"Play a scenario against a running county."`
-	Bench    benchCmd    `cmd:"" help:"Measure three stations beside the raw limits of this machine."`
-	BenchRaw benchRawCmd `cmd:"" hidden:""`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
+	Demo      demoCmd      `cmd:"" help:"Run the demo county: five stations on this machine."`
+	Serve     serveCmd     `cmd:"" help:"Run one station."`
+	Init      initCmd      `cmd:"" help:"Make a county: its authority and its first station."`
+	Token     tokenCmd     `cmd:"" help:"Make a token that lets one more station join."`
+	Join      joinCmd      `cmd:"" help:"Make this machine a station of a county, with a token from it."`
+	Expel     expelCmd     `cmd:"" help:"Turn a station away for ever: it was stolen, or is no longer trusted."`
+	Keys      keysCmd      `cmd:"" help:"Change the county's gossip key."`
+	Authority authorityCmd `cmd:"" help:"Export or restore what signs the county's stations."`
+	Status    statusCmd    `cmd:"" help:"Show members, cells and records as one station sees them."`
+	Replay    replayCmd    `cmd:"" help:"Play a scenario against a running county."`
+	Bench     benchCmd     `cmd:"" help:"Measure three stations beside the raw limits of this machine."`
+	BenchRaw  benchRawCmd  `cmd:"" hidden:""`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // console is where a command writes; tests have their own.

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"hivemesh/node"
+)
+
+// On five processes: a station is expelled and the key changed by hand, while they run.
+func TestExpelAndRotateOnARunningCounty(t *testing.T) {
+	s := startSeparate(t)
+	home := s.stations["hancun-post"].Dir
+	if _, err := hive(t, "expel", "nobody", "--dir", home); err == nil || !strings.Contains(err.Error(), "no station of this id") {
+		t.Errorf("expelled whom nobody knows: %v", err)
+	}
+	if _, err := hive(t, "expel", "caojiawu-works", "--dir", s.stations["xinzhuang"].Dir); err == nil || !strings.Contains(err.Error(), "holds no authority") {
+		t.Errorf("expelled without the authority: %v", err)
+	}
+	if _, err := hive(t, "expel", "hancun-post", "--dir", home); err == nil || !strings.Contains(err.Error(), "this very station") {
+		t.Errorf("the authority's own station expelled itself: %v", err)
+	}
+	out, err := hive(t, "expel", "caojiawu-works", "--dir", home)
+	if err != nil || !strings.Contains(out, "hancun-post") || !strings.Contains(out, "zhangyong") {
+		t.Fatalf("expel: %q %v", out, err)
+	}
+	for _, name := range []string{"zhangyong", "xinzhuang", "hancun-post", "caojiawu-post"} {
+		until(t, 20*time.Second, name+" knows four", func() bool {
+			alive := 0
+			for _, m := range s.mesh(name).Members {
+				if m.Alive {
+					alive++
+				}
+				if m.Station == "caojiawu-works" {
+					return false
+				}
+			}
+			return alive == 4
+		})
+	}
+	out, err = hive(t, "keys", "rotate", "--dir", home)
+	if err != nil || !strings.Contains(out, "gossip key 3 is made") || !strings.Contains(out, "caojiawu-post") {
+		t.Errorf("keys rotate: %q %v", out, err)
+	}
+}
+
+func TestTheAuthorityCanBeMoved(t *testing.T) {
+	home, other := t.TempDir(), t.TempDir()
+	if _, err := hive(t, "init", "--dir", home, "--station", "xinzhuang", "--mesh", "127.0.0.1:9081"); err != nil {
+		t.Fatal(err)
+	}
+	file, secret := filepath.Join(t.TempDir(), "authority"), filepath.Join(t.TempDir(), "words")
+	if err := os.WriteFile(secret, []byte("correct horse\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := hive(t, "authority", "export", "--dir", home, "--to", file, "--passphrase-file", secret)
+	if err != nil || strings.Contains(out, "NOT locked") {
+		t.Fatalf("export: %q %v", out, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the export is readable by others: %v %v", info.Mode(), err)
+	}
+	if _, err := hive(t, "authority", "export", "--dir", home, "--to", file); err == nil {
+		t.Error("an export overwrote another")
+	}
+	if out, err := hive(t, "authority", "export", "--dir", home, "--to", file+"2"); err != nil || !strings.Contains(out, "NOT locked") {
+		t.Errorf("an open export does not say so: %q %v", out, err)
+	}
+	if _, err := hive(t, "authority", "restore", "--from", file, "--dir", other); err == nil || !strings.Contains(err.Error(), "passphrase") {
+		t.Errorf("restored without its passphrase: %v", err)
+	}
+	if out, err = hive(t, "authority", "restore", "--from", file, "--dir", other, "--passphrase-file", secret); err != nil || !strings.Contains(out, "yongqing") {
+		t.Fatalf("restore: %q %v", out, err)
+	}
+	if _, err := hive(t, "authority", "restore", "--from", file, "--dir", other, "--passphrase-file", secret); err == nil {
+		t.Error("restored over an authority")
+	}
+	// A station of another county does not take it.
+	alien := t.TempDir()
+	if _, err := hive(t, "init", "--dir", alien, "--station", "xinzhuang"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(alien, "authority")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.RestoreAuthority(file, alien, "correct horse"); err == nil || !strings.Contains(err.Error(), "another county") {
+		t.Errorf("a foreign authority was put beside a station: %v", err)
+	}
+}
