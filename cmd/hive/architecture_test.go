@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 		"configs", "node/web", "ui"},
 	"node/sim/history": {"alerts"},
 	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web"},
-	"cmd/hive":         {"alerts", "cluster/trust", "configs", "node", "node/web"},
+	"cmd/hive":         {"alerts", "cluster/record", "cluster/trust", "configs", "node", "node/web"},
 }
 
 // impure are packages of the standard library that reach outside, or hold state for the whole process.

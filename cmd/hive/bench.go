@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/record"
 	"hivemesh/node"
 	"hivemesh/node/web"
 )
@@ -41,6 +42,7 @@ const (
 	benchPortsEnd = 30000
 	benchPortStep = 10
 	benchSpare    = 500 // file descriptors beside one for each socket
+	commitSize    = 800 // bytes of a raft log with one alert
 	raiser        = 1   // xinzhuang: where alerts are raised
 	listener      = 0   // hancun-post: where they are heard
 )
@@ -106,7 +108,7 @@ type bench struct {
 	notes    []string
 	counties int
 
-	fsync, trip time.Duration // the raw limits, p50
+	fsync, trip, commit time.Duration // the raw limits, p50
 }
 
 func (b *bench) row(cells ...string) { b.rows = append(b.rows, cells) }
@@ -163,9 +165,16 @@ func (b *bench) limits(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.fsync, b.trip = at(synced, 50), at(trips, 50)
+	commits, err := record.CommitTimes(ctx, filepath.Join(b.dir, "commits"), times/2, commitSize, time.Second/pace)
+	if err != nil {
+		return fmt.Errorf("raft commits: %w", err)
+	}
+	slices.Sort(commits)
+	b.fsync, b.trip, b.commit = at(synced, 50), at(trips, 50), at(commits, 50)
 	b.row("4 KB write and fdatasync, p50 / p99", ns(b.fsync)+" / "+ns(at(synced, 99)), "is one", "", "")
 	b.row("cold loopback TCP round trip at 200/s, p50 / p99", ns(b.trip)+" / "+ns(at(trips, 99)), "is one", "", "")
+	b.row("raft commit of three voters on the same log store at 200/s, p50 / p99", ns(b.commit)+" / "+ns(at(commits, 99)),
+		"fdatasync "+ns(b.fsync), fmt.Sprintf("%.1fx", b.commit.Seconds()/b.fsync.Seconds()), "")
 	return nil
 }
 
