@@ -52,6 +52,7 @@ type Cell struct {
 type Events struct {
 	Pending  func(e alerts.Event, added bool)                    // entered or left the pending set
 	Recorded func(cell alerts.CellID, c alerts.Change)           // stands in the record
+	Reset    func(cell alerts.CellID)                            // a newer epoch dropped entries: all of the cell is to be read anew
 	Here     func(event alerts.Hash, kept bool)                  // an event is fsynced here, or a damaged disk lost it again
 	Kept     func(event alerts.Hash, by alerts.StationID)        // another station fsynced it
 	Member   func(m gossip.Member)                               // came, went or changed

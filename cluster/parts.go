@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"errors"
 	"path/filepath"
+	"time"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/gossip"
@@ -19,16 +21,16 @@ func (c *County) openRecords() error {
 			Identity: c.cfg.Identity, Ring: c.cfg.Ring, Port: c.port, Founders: cell.Founders,
 			Addr: c.addr, Alive: func() []alerts.StationID { return c.Stations(cell.ID) }, Power: c.power,
 			Rules: c.cfg.Rules, Standing: c.cfg.Standing,
-			Pending: func() []alerts.Event { return c.set.List(cell.ID) },
-			Links:   profile(c.cfg.Mixed), Disk: c.disk, Log: c.log.Named("record"),
+			Pending: func() []alerts.Event { return c.set.List(cell.ID) }, Returned: c.returned,
+			Links: profile(c.cfg.Mixed), Disk: c.disk, Log: c.log.Named("record"),
 		})
 		if err != nil {
 			return err
 		}
 		c.onClose(r.Close)
 		c.cells[cell.ID] = r
-		r.Watch(func(ch alerts.Change) { c.cfg.Events.Recorded(cell.ID, ch) })
-		r.WatchKept(func(events []alerts.Hash) { c.set.Remove(cell.ID, events) })
+		r.Watch(func(ch alerts.Change) { c.recorded(cell.ID, ch) })
+		r.OnReset(func() { c.cfg.Events.Reset(cell.ID) })
 		c.sweep(cell.ID, r)
 	}
 	c.set.WatchReload(func() {
@@ -69,6 +71,36 @@ func (c *County) sweep(cell alerts.CellID, r *record.Cell) {
 	c.set.Remove(cell, done)
 }
 
+// recorded takes an entry's event out of the pending set, and tells.
+func (c *County) recorded(cell alerts.CellID, ch alerts.Change) {
+	c.cfg.Events.Recorded(cell, ch)
+	c.set.Remove(cell, []alerts.Hash{ch.Entry.Event.ID})
+}
+
+// returnTime is how long events of dropped entries may take to disk before it is said that they are not there.
+const returnTime = 10 * time.Second
+
+// returned puts events that stood in the record back into the pending set and waits for the disk.
+func (c *County) returned(events []alerts.Event) error {
+	late := time.NewTimer(returnTime)
+	defer late.Stop()
+	kept := make([]<-chan error, len(events))
+	for i, e := range events {
+		kept[i], _ = c.set.Put(e)
+	}
+	for _, k := range kept {
+		select {
+		case err := <-k:
+			if err != nil {
+				return err
+			}
+		case <-late.C:
+			return errors.New("the disk does not answer")
+		}
+	}
+	return nil
+}
+
 func (c *County) pendingChanged(e alerts.Event, added bool) {
 	if r := c.cells[e.Cell]; r != nil && added {
 		r.Poke()
@@ -85,15 +117,14 @@ func (c *County) openLinks() {
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
-		Heads: c.heads, Behind: c.behind, OnKept: c.cfg.Events.Kept, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
+		Heads: c.heads, Behind: c.behind, Older: c.older, OnKept: c.cfg.Events.Kept, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
 	})
 	c.onClose(c.swaps.Close)
 }
 
-// isRecorded reports whether the record has an event, on disk here: it need not be pending any more.
 func (c *County) isRecorded(cell alerts.CellID, in alerts.IncidentID, id alerts.Hash) (yes bool) {
 	if r := c.cells[cell]; r != nil {
-		r.Read(func(s *alerts.State) { yes = s.Has(in, id) && !r.Leaving(id) })
+		r.Read(func(s *alerts.State) { yes = s.Has(in, id) })
 	}
 	return yes
 }
@@ -103,7 +134,7 @@ func (c *County) heads() []pending.Head {
 	out := make([]pending.Head, 0, len(c.cells))
 	for id, r := range c.cells {
 		s := r.Status()
-		out = append(out, pending.Head{Cell: id, Epoch: s.Epoch, Index: s.Index, Chain: s.Chain})
+		out = append(out, pending.Head{Cell: id, Epoch: s.Epoch, Mark: s.Mark, Index: s.Index, Chain: s.Chain})
 	}
 	return out
 }
@@ -112,6 +143,13 @@ func (c *County) heads() []pending.Head {
 func (c *County) behind(cell alerts.CellID, peer alerts.StationID, index uint64) {
 	if r := c.cells[cell]; r != nil {
 		r.Heard(index, peer)
+	}
+}
+
+// older hears that a peer's record of a cell is in a newer epoch.
+func (c *County) older(cell alerts.CellID, peer alerts.StationID) {
+	if r := c.cells[cell]; r != nil {
+		r.Meet(peer)
 	}
 }
 

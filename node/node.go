@@ -210,6 +210,7 @@ func (n *Node) events() cluster.Events {
 			}
 			n.keeping.recorded(e.ID, c.Entry.Index, refused)
 		},
+		Reset:  n.view.anew,
 		Here:   n.keeping.here,
 		Kept:   n.keeping.near,
 		Member: func(gossip.Member) { n.view.tell(web.Change{Stations: true}) },

@@ -100,6 +100,22 @@ func (v *view) touch(cell alerts.CellID, in alerts.IncidentID) {
 	v.poke()
 }
 
+// anew touches every incident of a cell that is shown: its record dropped entries. What was in them is pending
+// again, so nothing disappears, but all of it may stand differently.
+func (v *view) anew(cell alerts.CellID) {
+	v.mu.RLock()
+	var shown []alerts.IncidentID
+	for _, id := range v.order {
+		if v.incidents[id].Cell == cell {
+			shown = append(shown, id)
+		}
+	}
+	v.mu.RUnlock()
+	for _, id := range shown {
+		v.touch(cell, id)
+	}
+}
+
 // tell publishes a change that is not an incident's own, after all that was touched before it.
 func (v *view) tell(c web.Change) {
 	v.dirtyMu.Lock()

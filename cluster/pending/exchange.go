@@ -2,6 +2,7 @@ package pending
 
 import (
 	"bytes"
+	"cmp"
 	"maps"
 	"slices"
 	"time"
@@ -41,6 +42,7 @@ type headForm struct {
 	Sum   []byte `cbor:"4,keyasint"`
 	Count int    `cbor:"5,keyasint"`
 	Chain []byte `cbor:"6,keyasint"`
+	Mark  []byte `cbor:"7,keyasint,omitempty"` // of the epoch; none for the first
 }
 
 // namesOf is events of one cell by name, and by incident: the record is asked by both.
@@ -81,7 +83,11 @@ func (s *Sync) heads() []headForm {
 	out := []headForm{}
 	for _, h := range s.cfg.Heads() {
 		sum := s.cfg.Set.Sum(h.Cell)
-		out = append(out, headForm{string(h.Cell), h.Epoch, h.Index, sum[:], s.cfg.Set.Count(h.Cell), h.Chain[:]})
+		f := headForm{Cell: string(h.Cell), Epoch: h.Epoch, Index: h.Index, Sum: sum[:], Count: s.cfg.Set.Count(h.Cell), Chain: h.Chain[:]}
+		if !h.Mark.IsZero() {
+			f.Mark = h.Mark[:]
+		}
+		out = append(out, f)
 	}
 	return out
 }
@@ -131,11 +137,15 @@ func (d *side) step(in message) (out message) {
 func (d *side) behind(mine, theirs []headForm) {
 	pairs(mine, theirs, func(m, t headForm) {
 		switch {
-		case t.Epoch > m.Epoch || (t.Epoch == m.Epoch && t.Index > m.Index):
+		case t.Epoch != m.Epoch || !bytes.Equal(t.Mark, m.Mark):
+			if d.s.cfg.Older != nil && cmp.Or(cmp.Compare(t.Epoch, m.Epoch), bytes.Compare(t.Mark, m.Mark)) > 0 {
+				d.s.cfg.Older(alerts.CellID(t.Cell), d.peer)
+			}
+		case t.Index > m.Index:
 			if d.s.cfg.Behind != nil {
 				d.s.cfg.Behind(alerts.CellID(t.Cell), d.peer, t.Index)
 			}
-		case t.Epoch == m.Epoch && t.Index == m.Index && !bytes.Equal(t.Chain, m.Chain):
+		case t.Index == m.Index && !bytes.Equal(t.Chain, m.Chain):
 			d.s.take.bad(badChain)
 		}
 	})

@@ -32,6 +32,7 @@ const (
 type Head struct {
 	Cell  alerts.CellID
 	Epoch uint64
+	Mark  alerts.Hash // of the epoch: of two with one number the higher one counts
 	Index uint64
 	Chain alerts.Hash // the running hash there
 }
@@ -45,6 +46,7 @@ type SyncConfig struct {
 	Heads      func() []Head // of the cells that this station follows; others are not compared
 	Recorded   func(cell alerts.CellID, incident alerts.IncidentID, id alerts.Hash) bool
 	Behind     func(cell alerts.CellID, peer alerts.StationID, index uint64) // a peer's record goes further; may be nil
+	Older      func(cell alerts.CellID, peer alerts.StationID)               // a peer's record is in a newer epoch; may be nil
 	OnEvent    func(e alerts.Event, from alerts.StationID)                   // came in and was new; may be nil
 	OnKept     func(event alerts.Hash, by alerts.StationID)                  // a peer has it on disk; may be nil
 	OnExpelled func(from alerts.StationID)                                   // as LinksConfig's

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -35,6 +36,7 @@ type Config struct {
 	Rules    *alerts.Rules                                //
 	Standing func(alerts.Event) alerts.Standing           // may read the record
 	Pending  func() []alerts.Event                        // of this cell
+	Returned func([]alerts.Event) error                   // takes events of dropped entries into the pending set; answers after the fsync
 	Links    Profile
 	Disk     *disk.Disk // what the station's stores share; nil: a good one
 	Log      *zap.Logger
@@ -61,6 +63,9 @@ type Status struct {
 	Term   uint64           // raft's; 0 at a station that has never voted
 	Lag    uint64           // entries behind the highest index heard of
 	Source alerts.StationID // who is followed
+	Depth  int              // stations between here and the leader, this one included; -1: none leads there
+	Feeds  int              // stations that follow this one
+	Mark   alerts.Hash      // of the epoch: two of one number may have been begun
 	Err    error            // why the record stands still here
 }
 
@@ -73,51 +78,53 @@ type Cell struct {
 	fold  *fold
 	sits  atomic.Pointer[council] // raft's part; nil between two of them
 	anew  chan struct{}           // the council is to be opened anew
-	well  chan struct{}           // the store's disk works again
 	poke  chan struct{}
 
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	turning sync.Mutex // an epoch is adopted, or the council changed, by one at a time
+
 	mu     sync.Mutex // guards the rest; never held while anything else is called
 	closed bool
-	heard  map[alerts.StationID]uint64 // how far others said they are
-	from   alerts.StationID            // whom we follow
-	told   frame                       // what it said last, without entries
-	vouch  *vouch                      // the latest head a leader signed
-
-	leaving leaving
+	heard  map[alerts.StationID]uint64   // how far others said they are
+	from   alerts.StationID              // whom we follow
+	news   news                          // what it said last
+	vouch  *vouch                        // the latest head a leader signed
+	fed    map[alerts.StationID]*feeding // who follows us
+	meets  map[alerts.StationID]bool     // whom we ask for their epoch just now
 }
 
 // Open opens a record and takes part in its cell. The fold shows all that is kept here when it returns.
 func Open(h *Host, cfg Config) (_ *Cell, err error) {
-	c := &Cell{cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1), anew: make(chan struct{}, 1), well: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{}}
+	c := &Cell{
+		cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1), anew: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{},
+		fed: map[alerts.StationID]*feeding{}, meets: map[alerts.StationID]bool{},
+	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("open the record of cell %s: %w", cfg.Cell, err), c.closeStores())
 			c.cancel()
 		}
 	}()
-	if c.store, err = openStore(cfg.Disk, cfg.Cell, filepath.Join(cfg.Dir, "record.db"), c.log, c.storeWatch()); err != nil {
+	if c.store, err = openStore(cfg.Disk, cfg.Cell, filepath.Join(cfg.Dir, "record.db")); err != nil {
 		return nil, err
 	}
-	c.fold, err = newFold(cfg.Cell, c.store)
-	if errors.Is(err, errRotten) || errors.Is(err, disk.ErrDamaged) {
-		if err = c.store.Repair(err); err == nil {
-			c.fold, err = newFold(cfg.Cell, c.store)
-		}
-	}
-	if err != nil && c.store.Err() == nil {
+	if c.fold, err = newFold(cfg.Cell, c.store); err != nil {
 		c.fold.Stop(err) // the station lives on and says so
 	}
-	c.leaving.forget(c.store.Kept())
-	c.fold.Watch(c.leaving.recorded)
-	c.sits.Store(c.openCouncil())
+	c.fold.back = cfg.Returned
+	if err := c.fold.GiveBack(); err != nil {
+		c.log.Warn("events of dropped entries wait", zap.Error(err))
+	}
+	c.convoke()
 	h.add(c)
 	c.wg.Go(c.keepCouncil)
-	c.wg.Go(c.tend)
 	c.wg.Go((&source{c: c, rest: map[alerts.StationID]rest{}}).run)
 	return c, nil
 }
@@ -209,22 +216,25 @@ func (c *Cell) ahead() []alerts.StationID {
 	return out
 }
 
-func (c *Cell) setSource(from alerts.StationID, f frame) {
-	f.Entries = nil
+// OnReset has f told when entries were dropped, for a newer epoch, and all that Read shows is made anew. f must
+// not block.
+func (c *Cell) OnReset(f func()) { c.fold.OnReset(f) }
+
+func (c *Cell) setSource(from alerts.StationID, n news) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.from, c.told = from, f
+	c.from, c.news = from, n
 }
 
 // mayVote: only stations of the cell, and its founders, have a say in it.
 func (c *Cell) mayVote(s alerts.StationID) bool {
 	who, ok := c.cfg.Ring.Who(s)
-	return slices.Contains(c.cfg.Founders, s) || ok && who.Cell == c.cfg.Cell
+	return slices.Contains(c.founders(), s) || ok && who.Cell == c.cfg.Cell
 }
 
 func (c *Cell) leads() bool {
 	k := c.council()
-	return k != nil && k.raft != nil && k.raft.State() == raft.Leader && c.Err() == nil && k.fsm.whole()
+	return k != nil && k.raft != nil && k.raft.State() == raft.Leader && c.Err() == nil
 }
 
 // raftLeader is who leads as raft here knows; empty where it does not know, or no longer takes part.
@@ -244,10 +254,10 @@ func (c *Cell) leader() alerts.StationID {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.told.Leader == c.cfg.Self {
+	if c.news.Leader == c.cfg.Self {
 		return "" // said by one who still believes what this station said before it stood down
 	}
-	return c.told.Leader
+	return c.news.Leader
 }
 
 func (c *Cell) votes() bool { return slices.Contains(c.raftVoters(), c.cfg.Self) && !c.unseated() }
@@ -256,7 +266,7 @@ func (c *Cell) votes() bool { return slices.Contains(c.raftVoters(), c.cfg.Self)
 func (c *Cell) unseated() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.from != "" && c.told.Leader == c.from && len(c.told.Voters) > 0 && !slices.Contains(c.told.Voters, c.cfg.Self)
+	return c.from != "" && c.news.Leader == c.from && len(c.news.Voters) > 0 && !slices.Contains(c.news.Voters, c.cfg.Self)
 }
 
 // voters are the cell's, as raft or the station we follow says.
@@ -266,7 +276,7 @@ func (c *Cell) voters() []alerts.StationID {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.told.Voters
+	return c.news.Voters
 }
 
 func (c *Cell) raftVoters() (out []alerts.StationID) {
@@ -287,18 +297,15 @@ func (c *Cell) Err() error {
 	if err := c.fold.Err(); err != nil {
 		return err
 	}
-	if err := c.store.Err(); err != nil {
-		return fmt.Errorf("the record is not kept here: %w", err)
-	}
 	return c.council().reason()
 }
 
 // Status is how the record stands here.
 func (c *Cell) Status() Status {
-	head := c.fold.Head()
+	head, of := c.fold.Head(), c.fold.Era()
 	s := Status{
 		Role: Follower, Leader: c.leader(), Voters: c.voters(),
-		Epoch: head.Epoch, Index: head.Index, Chain: head.Chain, Err: c.Err(),
+		Epoch: of.Epoch, Mark: of.mark, Index: head.Index, Chain: head.Chain, Err: c.Err(), Depth: -1,
 	}
 	if k := c.council(); k != nil && k.raft != nil {
 		s.Term = k.raft.CurrentTerm()
@@ -309,9 +316,12 @@ func (c *Cell) Status() Status {
 	case c.votes():
 		s.Role = Voter
 	}
+	if path, ok := c.way(); ok {
+		s.Depth = len(path)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Source = c.from
+	s.Source, s.Feeds = c.from, len(c.fed)
 	if c.vouch != nil && c.vouch.Index > head.Index {
 		s.Lag = c.vouch.Index - head.Index
 	}

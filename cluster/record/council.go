@@ -24,12 +24,12 @@ const convokeEvery = time.Second
 // record outlives it; a new epoch, or a disk that is well again, gets a new one.
 type council struct {
 	*Cell
+	era   era
 	dir   string
 	logs  *logStore
 	layer *layer
 	trans *raft.NetworkTransport
 	peers *contacts
-	fsm   *fsm
 	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
 
 	ctx    context.Context // ends with this council, or with the cell
@@ -42,13 +42,10 @@ type council struct {
 
 // openCouncil never fails as a whole: a station whose raft does not start still follows, and says so.
 func (c *Cell) openCouncil() *council {
-	k := &council{Cell: c, dir: c.cfg.Dir, layer: newLayer(c.cfg)}
+	e := c.fold.Era()
+	k := &council{Cell: c, era: e, dir: filepath.Join(c.cfg.Dir, e.folder()), layer: newLayer(c, e)}
 	k.ctx, k.cancel = context.WithCancel(c.ctx)
-	err := c.store.Err()
-	if err == nil {
-		err = k.openRaft()
-	}
-	if err != nil {
+	if err := k.openRaft(); err != nil {
 		k.die(fmt.Errorf("raft does not start: %w", err))
 	}
 	if k.raft != nil {
@@ -81,9 +78,8 @@ func (k *council) openRaft() (err error) {
 	if err := k.found(conf, snaps); err != nil {
 		return err
 	}
-	k.fsm = &fsm{fold: k.fold, at: Head{Epoch: firstEpoch}}
 	err = disk.Guarded(func() (err error) { // it panics at a log that it cannot read
-		k.raft, err = raft.NewRaft(conf, k.fsm, k.logs, k.logs, snaps, k.peers)
+		k.raft, err = raft.NewRaft(conf, newFSM(k.fold, k.era), k.logs, k.logs, snaps, k.peers)
 		return err
 	})
 	k.logs.parks.Store(true) // from now on a goroutine of raft's own asks
@@ -93,11 +89,12 @@ func (k *council) openRaft() (err error) {
 // found writes the first configuration at a founder: the same at each, so it does not matter who begins.
 func (k *council) found(conf *raft.Config, snaps raft.SnapshotStore) error {
 	had, err := raft.HasExistingState(k.logs, k.logs, snaps)
-	if err != nil || had || !slices.Contains(k.cfg.Founders, k.cfg.Self) {
+	founders := k.founders()
+	if err != nil || had || !slices.Contains(founders, k.cfg.Self) {
 		return err
 	}
 	var first raft.Configuration
-	for _, s := range k.cfg.Founders {
+	for _, s := range founders {
 		first.Servers = append(first.Servers, raft.Server{ID: raft.ServerID(s), Address: raft.ServerAddress(s)})
 	}
 	return raft.BootstrapCluster(conf, k.logs, k.logs, snaps, k.trans, first)
@@ -173,19 +170,83 @@ func (c *Cell) reseat() {
 	}
 }
 
-// keepCouncil opens the council anew when that is asked for.
+// keepCouncil sees to it that the council is that of the record's epoch, opens it anew when that is asked for,
+// and returns what is still owed to the pending set.
 func (c *Cell) keepCouncil() {
+	tick := time.NewTicker(convokeEvery)
+	defer tick.Stop()
 	for {
+		var changed <-chan struct{}
+		if c.council() == nil {
+			changed = c.fold.Changed() // it may reach the base of its epoch
+			c.convoke()
+		}
+		again := false
 		select {
 		case <-c.ctx.Done():
 			return
 		case <-c.anew:
-		}
-		if k := c.sits.Swap(nil); k != nil {
-			if err := k.close(); err != nil {
-				c.log.Warn("end a council", zap.Error(err))
+			again = true
+		case <-changed:
+		case <-tick.C:
+			if err := c.fold.GiveBack(); err != nil {
+				c.log.Warn("events of dropped entries wait", zap.Error(err))
 			}
 		}
-		c.sits.Store(c.openCouncil())
+		if k := c.council(); k != nil && (again || k.era.mark != c.fold.Era().mark) {
+			c.succeed(k)
+		}
 	}
+}
+
+// succeed puts a new council in the place of one; no epoch is adopted meanwhile, which would ask its log.
+func (c *Cell) succeed(k *council) {
+	c.turning.Lock()
+	defer c.turning.Unlock()
+	c.sits.Store(nil)
+	if err := k.close(); err != nil {
+		c.log.Warn("end a council", zap.Error(err))
+	}
+	c.convoke()
+}
+
+// convoke opens the council of the record's epoch once this copy has reached its base: whoever votes must be
+// able to lead.
+func (c *Cell) convoke() {
+	if !c.fold.Whole() {
+		return
+	}
+	c.sits.Store(c.openCouncil())
+	if err := c.sweepCouncils(); err != nil {
+		c.log.Warn("remove what is left of former epochs", zap.Error(err))
+	}
+}
+
+// folder is where an epoch's raft lives, below the record's own; that of the first is the record's own.
+func (e era) folder() string {
+	if len(e.raw) == 0 {
+		return "."
+	}
+	return fmt.Sprintf("%s%d-%x", eraFolder, e.Epoch, e.mark[:4])
+}
+
+const eraFolder = "epoch-"
+
+// sweepCouncils removes raft's files of other epochs. The events in them have been returned.
+func (c *Cell) sweepCouncils() error {
+	e := c.fold.Era()
+	old, err := filepath.Glob(filepath.Join(c.cfg.Dir, eraFolder+"*"))
+	if err != nil {
+		return err
+	}
+	if len(e.raw) > 0 {
+		old = append(old, filepath.Join(c.cfg.Dir, "raft.db"), filepath.Join(c.cfg.Dir, "snapshots"))
+	}
+	var errs []error
+	for _, path := range old {
+		if filepath.Base(path) != e.folder() {
+			errs = append(errs, os.RemoveAll(path))
+		}
+	}
+	return errors.Join(errs...)
 }

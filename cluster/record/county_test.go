@@ -14,7 +14,6 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
-	"hivemesh/cluster/disk"
 	"hivemesh/cluster/memnet"
 	"hivemesh/cluster/trust"
 )
@@ -47,7 +46,6 @@ type county struct {
 	ids      map[alerts.StationID]*trust.Identity
 	founders []alerts.StationID
 	up       map[alerts.StationID]*box
-	bad      map[alerts.StationID]*disk.Trouble
 	made     []alerts.Event
 	away     map[alerts.StationID]bool // whom what is raised does not reach
 	links    Profile
@@ -66,6 +64,7 @@ type box struct {
 	mu      sync.Mutex
 	pending map[alerts.Hash]alerts.Event
 	heard   []alerts.Entry
+	resets  int
 }
 
 func newCounty(t testing.TB, founders []alerts.StationID, others ...alerts.StationID) *county {
@@ -83,7 +82,7 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 	}
 	c := &county{
 		t: t, net: memnet.New(1), dir: t.TempDir(), founders: founders, ids: map[alerts.StationID]*trust.Identity{},
-		up: map[alerts.StationID]*box{}, bad: map[alerts.StationID]*disk.Trouble{}, away: map[alerts.StationID]bool{},
+		up: map[alerts.StationID]*box{}, away: map[alerts.StationID]bool{},
 		links: links, side: map[alerts.StationID]int{},
 	}
 	for _, s := range slices.Concat(founders, others) {
@@ -92,7 +91,6 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 			t.Fatal(err)
 		}
 		c.ids[s] = id
-		c.bad[s] = &disk.Trouble{}
 		c.net.Host(string(s))
 	}
 	for s := range c.ids {
@@ -127,12 +125,17 @@ func (c *county) start(s alerts.StationID) *box {
 		Standing: func(alerts.Event) alerts.Standing {
 			return alerts.Standing{Roles: []alerts.Role{alerts.Officer}, Kind: alerts.PolicePost}
 		},
-		Disk: disk.Bad(c.bad[s].Faults()), Pending: b.list, Links: c.links, Log: zap.NewNop(),
+		Pending: b.list, Returned: b.returned, Links: c.links, Log: zap.NewNop(),
 	})
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	b.cell.Watch(b.recorded)
+	b.cell.OnReset(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.heard, b.resets = nil, b.resets+1
+	})
 	c.up[s] = b
 	return b
 }
@@ -162,6 +165,15 @@ func (b *box) list() []alerts.Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Collect(maps.Values(b.pending))
+}
+
+func (b *box) returned(events []alerts.Event) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range events {
+		b.pending[e.ID] = e
+	}
+	return nil
 }
 
 func (b *box) recorded(ch alerts.Change) {

@@ -25,24 +25,42 @@ type fold struct {
 	store  *store
 	feeder sync.Mutex // one feeds at a time, so what watchers hear is in order
 
+	// back takes the events of dropped entries into the pending set and returns when they are on disk.
+	back func([]alerts.Event) error
+
 	mu       sync.RWMutex // guards the rest; never held while a disk or a watcher works
+	era      era
 	state    *alerts.State
 	head     Head
 	err      error         // why the record stands still
 	changed  chan struct{} // closed at the next change
 	watchers []func(alerts.Change)
+	resets   []func() // told when the fold was made anew
+	owes     bool     // events wait to be returned
 }
 
 // newFold folds all that the store has.
 func newFold(cell alerts.CellID, s *store) (*fold, error) {
-	f := &fold{
-		cell: cell, store: s, state: alerts.NewState(cell), head: Head{Epoch: firstEpoch},
-		changed: make(chan struct{}),
+	f := &fold{cell: cell, store: s, changed: make(chan struct{}), owes: true, era: firstEra()}
+	f.state, f.head = alerts.NewState(cell), f.era.start()
+	raw, err := s.Era()
+	if err != nil {
+		return f, err
 	}
+	if f.era, err = readEra(cell, raw); err != nil {
+		return f, fmt.Errorf("record store: %w", err)
+	}
+	return f, f.load()
+}
+
+// load folds what is kept, from the first entry on.
+func (f *fold) load() error {
+	f.state, f.head = alerts.NewState(f.cell), f.era.start()
+	f.state.Epoch = f.head.Epoch
 	for {
-		page, err := s.Read(f.head.Index+1, loadPage, wire.MaxFrame)
+		page, err := f.store.Read(f.head.Index+1, loadPage, wire.MaxFrame)
 		if err != nil || len(page) == 0 {
-			return f, err
+			return err
 		}
 		bytes := make([][]byte, len(page))
 		for i, r := range page {
@@ -50,10 +68,10 @@ func newFold(cell alerts.CellID, s *store) (*fold, error) {
 		}
 		entries, err := f.decode(bytes)
 		if err != nil {
-			return f, fmt.Errorf("record store: %w", err)
+			return fmt.Errorf("record store: %w", err)
 		}
 		if last := page[len(page)-1]; entries[len(entries)-1].Chain != last.Chain || last.Index != f.head.Index+uint64(len(page)) {
-			return f, fmt.Errorf("record store: the running hash at entry %d is not over what is kept", last.Index)
+			return fmt.Errorf("record store: the running hash at entry %d is not over what is kept", last.Index)
 		}
 		f.apply(entries)
 	}
@@ -61,18 +79,20 @@ func newFold(cell alerts.CellID, s *store) (*fold, error) {
 
 // decode reads entries that follow upon the head and gives each its running hash.
 func (f *fold) decode(list [][]byte) ([]alerts.Entry, error) {
-	head := f.Head()
+	head, of := f.Head(), f.Era()
 	out := make([]alerts.Entry, len(list))
 	for i, b := range list {
 		e, err := wire.DecodeEntry(b)
 		if err != nil {
 			return nil, err
 		}
-		if e.Index != head.Index+1 || e.Epoch != head.Epoch {
-			return nil, fmt.Errorf("entry says it is %d of epoch %d, it stands at %d of %d", e.Index, e.Epoch, head.Index+1, head.Epoch)
+		if !of.fits(e, head) {
+			return nil, fmt.Errorf("entry says it is %d of epoch %d, it stands behind %d of %d", e.Index, e.Epoch, head.Index, head.Epoch)
 		}
-		head.Index++
-		head.Chain = wire.Chain(head.Chain, b)
+		head = of.reached(Head{Epoch: e.Epoch, Index: e.Index, Chain: wire.Chain(head.Chain, b)})
+		if head.Index == of.Base.Index && head.Chain != of.Base.Chain {
+			return nil, fmt.Errorf("%w: epoch %d begins upon another entry %d", ErrDiverged, of.Epoch, head.Index)
+		}
 		e.Chain = head.Chain
 		out[i] = e
 	}
@@ -80,41 +100,64 @@ func (f *fold) decode(list [][]byte) ([]alerts.Entry, error) {
 }
 
 // Feed takes entries that stand in the record after base, whose running hash is chain: the fold's own head,
-// or an earlier one, whose entries are then passed over. It returns errGap when entries before them are
-// missing, and errBehind while the disk takes nothing and much waits for it. Any other error stops this record.
-func (f *fold) Feed(base uint64, chain alerts.Hash, list [][]byte) error {
+// or an earlier one, whose entries are then passed over. of is the mark of the epoch whose record they are
+// from. It returns errGap when entries before them are missing, ErrPast when that epoch is over. Any other
+// error stops this record.
+func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byte) error {
 	f.feeder.Lock()
 	defer f.feeder.Unlock()
 	head, err := f.Head(), f.Err()
 	switch {
 	case err != nil:
 		return err
+	case of != f.Era().mark:
+		return ErrPast
 	case base > head.Index:
 		return fmt.Errorf("%w: they follow upon %d, this station is at %d", errGap, base, head.Index)
-	case base+uint64(len(list)) <= head.Index:
+	}
+	if base, chain, list, err = f.pass(base, chain, list); err != nil {
+		return f.Stop(err)
+	}
+	head = f.Head()
+	switch {
+	case len(list) == 0:
 		return nil
-	}
-	for ; base < head.Index; base++ {
-		chain, list = wire.Chain(chain, list[0]), list[1:]
-	}
-	if chain != head.Chain {
+	case chain != head.Chain:
 		return f.Stop(fmt.Errorf("%w: at entry %d", ErrDiverged, base))
 	}
 	entries, err := f.decode(list)
 	if err != nil {
 		return f.Stop(fmt.Errorf("cannot read the record beyond entry %d: %w", head.Index, err))
 	}
-	if err := f.keep(entries, list); errors.Is(err, errBehind) {
-		return err
-	} else if err != nil {
+	if err := f.keep(entries, list); err != nil {
 		return f.Stop(fmt.Errorf("keep the record: %w", err))
 	}
-	f.told(f.apply(entries))
+	f.tell(f.apply(entries))
 	return nil
 }
 
-// told has the watchers hear changes; the caller is the feeder.
-func (f *fold) told(changes []alerts.Change) {
+// pass passes over what the fold has already. A copy that has not reached its epoch's base may hold entries
+// that no longer count: they are dropped at the first that differs.
+func (f *fold) pass(base uint64, chain alerts.Hash, list [][]byte) (uint64, alerts.Hash, [][]byte, error) {
+	unsure := !f.Whole()
+	for ; base < f.Head().Index && len(list) > 0; base++ {
+		next := wire.Chain(chain, list[0])
+		if unsure {
+			ours, _, err := f.store.Chain(base + 1)
+			if err != nil {
+				return base, chain, list, err
+			}
+			if ours != next {
+				return base, chain, list, f.cut(f.Era(), base, nil)
+			}
+		}
+		chain, list = next, list[1:]
+	}
+	return base, chain, list, nil
+}
+
+// tell has the watchers hear changes; the caller is the feeder.
+func (f *fold) tell(changes []alerts.Change) {
 	f.mu.RLock()
 	watchers := f.watchers
 	f.mu.RUnlock()
@@ -126,11 +169,7 @@ func (f *fold) told(changes []alerts.Change) {
 }
 
 func (f *fold) keep(entries []alerts.Entry, list [][]byte) error {
-	raw := make([]Raw, len(entries))
-	for i, e := range entries {
-		raw[i] = Raw{Index: e.Index, Bytes: list[i], Chain: e.Chain}
-	}
-	return f.store.Append(raw)
+	return f.store.Append(raws(entries, list))
 }
 
 func (f *fold) apply(entries []alerts.Entry) []alerts.Change {
@@ -139,7 +178,8 @@ func (f *fold) apply(entries []alerts.Entry) []alerts.Change {
 	changes := make([]alerts.Change, len(entries))
 	for i, e := range entries {
 		changes[i] = f.state.Apply(e)
-		f.head = Head{Epoch: e.Epoch, Index: e.Index, Chain: e.Chain}
+		f.head = f.era.reached(Head{Epoch: e.Epoch, Index: e.Index, Chain: e.Chain})
+		f.state.Epoch = f.head.Epoch
 	}
 	f.wake()
 	return changes

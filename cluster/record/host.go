@@ -13,25 +13,6 @@ import (
 	"hivemesh/cluster/wire"
 )
 
-// What a stream is for.
-const (
-	forRaft   = 1
-	forFollow = 2
-
-	openVersion = 1
-	openTime    = 10 * time.Second // a stream that has not said by then what it is for is closed
-	openLimit   = 1 << 10          // bytes of the first frame: names and a hash
-)
-
-// opening is the first frame of a stream.
-type opening struct {
-	Version uint64        `cbor:"1,keyasint"`
-	Cell    alerts.CellID `cbor:"2,keyasint"`
-	Purpose uint64        `cbor:"3,keyasint"`
-	Index   uint64        `cbor:"4,keyasint,omitempty"` // follow: where the follower stands
-	Chain   alerts.Hash   `cbor:"5,keyasint"`           // its running hash there
-}
-
 // Host owns trust.ProtoRecord on a port and leads each stream to its cell: several live in one process.
 type Host struct {
 	log *zap.Logger
@@ -80,18 +61,9 @@ func (h *Host) serve(peer alerts.StationID, conn net.Conn) {
 	h.mu.Lock()
 	c := h.cells[o.Cell]
 	h.mu.Unlock()
-	switch {
-	case c == nil:
+	if c == nil {
 		conn.Close()
-	case o.Purpose == forRaft && c.mayVote(peer):
-		if k := c.council(); k != nil {
-			k.layer.take(conn, r)
-		} else {
-			conn.Close()
-		}
-	case o.Purpose == forFollow:
-		c.serve(peer, conn, r, o)
-	default:
-		conn.Close()
+		return
 	}
+	c.receive(peer, conn, r, o)
 }

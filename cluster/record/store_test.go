@@ -16,7 +16,6 @@ import (
 
 	"github.com/hashicorp/raft"
 	bolterrors "go.etcd.io/bbolt/errors"
-	"go.uber.org/zap"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/wire"
@@ -121,7 +120,7 @@ func rawEntries(t testing.TB, c *county, n int) [][]byte {
 
 func newTestFold(t testing.TB) *fold {
 	t.Helper()
-	s, err := openStore(nil, cellID, filepath.Join(t.TempDir(), "record.db"), zap.NewNop(), storeWatch{})
+	s, err := openStore(nil, cellID, filepath.Join(t.TempDir(), "record.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +159,7 @@ func TestFoldTakesEachEntryOnceFromBothSides(t *testing.T) {
 		return m.Apply(&raft.Log{Data: data})
 	}
 	m := &fsm{fold: f, at: Head{Epoch: firstEpoch}}
-	if err := f.Feed(0, alerts.Hash{}, list[:2]); err != nil { // the stream is in the midst of a batch
+	if err := f.Feed(alerts.Hash{}, 0, alerts.Hash{}, list[:2]); err != nil { // the stream is in the midst of a batch
 		t.Fatal(err)
 	}
 	if err := log(m, batch{Entries: list[:4]}); err != nil {
@@ -170,7 +169,7 @@ func TestFoldTakesEachEntryOnceFromBothSides(t *testing.T) {
 	if at := f.Head(); at.Index != 4 || m.at != at {
 		t.Fatalf("fold at %d, raft's side at %d, want 4", at.Index, m.at.Index)
 	}
-	if err := f.Feed(5, alerts.Hash{}, list[5:]); !errors.Is(err, errGap) || f.Err() != nil {
+	if err := f.Feed(alerts.Hash{}, 5, alerts.Hash{}, list[5:]); !errors.Is(err, errGap) || f.Err() != nil {
 		t.Errorf("a gap: %v; the record stands still: %v", err, f.Err())
 	}
 	if err := log(m, batch{Base: 4, Chain: m.at.Chain, Entries: list[4:]}); err != nil {
@@ -191,7 +190,7 @@ func TestFoldTakesEachEntryOnceFromBothSides(t *testing.T) {
 	}
 	for _, had := range []int{0, 3, 6} {
 		g := newTestFold(t)
-		if err := g.Feed(0, alerts.Hash{}, list[:had]); err != nil {
+		if err := g.Feed(alerts.Hash{}, 0, alerts.Hash{}, list[:had]); err != nil {
 			t.Fatal(err)
 		}
 		n := &fsm{fold: g, at: Head{Epoch: firstEpoch}}
@@ -221,14 +220,12 @@ func child() bool {
 	if err != nil {
 		os.Exit(4)
 	}
-	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"), zap.NewNop(), storeWatch{})
+	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"))
 	if err != nil {
 		os.Exit(5)
 	}
-	var chain alerts.Hash
 	for i := uint64(1); ; i++ {
-		chain = wire.Chain(chain, key(i))
-		if l.StoreLogs(logs(i, i)) != nil || l.SetUint64([]byte("CurrentTerm"), i) != nil || s.Append([]Raw{{Index: i, Bytes: key(i), Chain: chain}}) != nil || s.Settle() != nil {
+		if l.StoreLogs(logs(i, i)) != nil || l.SetUint64([]byte("CurrentTerm"), i) != nil || s.Append([]Raw{{Index: i, Bytes: key(i), Chain: alerts.Hash{byte(i)}}}) != nil {
 			os.Exit(6)
 		}
 		fmt.Println(i)
@@ -264,7 +261,7 @@ func TestWhatWasSaidToBeKeptSurvivesAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"), zap.NewNop(), storeWatch{})
+	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
+	"slices"
 	"time"
 
 	"hivemesh/alerts"
@@ -38,26 +40,57 @@ func (v vouch) signed(cell alerts.CellID) ([]byte, error) {
 	}{"record head", cell, v})
 }
 
-// frame is what a follower is sent.
+// frame is what a follower is sent: little, where nothing changed.
 type frame struct {
-	Base    uint64             `cbor:"1,keyasint"` // the entries follow upon this index
-	Chain   alerts.Hash        `cbor:"2,keyasint"` // the running hash there
-	Entries [][]byte           `cbor:"3,keyasint,omitempty"`
-	Index   uint64             `cbor:"4,keyasint"` // where the sender stands
-	Leader  alerts.StationID   `cbor:"5,keyasint,omitempty"`
-	Voters  []alerts.StationID `cbor:"6,keyasint,omitempty"`
-	Head    *vouch             `cbor:"7,keyasint,omitempty"` // the latest one the sender knows
-	Other   bool               `cbor:"8,keyasint,omitempty"` // the follower's record is not the sender's
+	Index uint64 `cbor:"1,keyasint"` // where the sender stands
+	More  *more  `cbor:"2,keyasint,omitempty"`
+	News  *news  `cbor:"3,keyasint,omitempty"` // when it is another than in the frame before
+	Head  *vouch `cbor:"4,keyasint,omitempty"` // the latest one the sender knows, likewise
+	Other bool   `cbor:"5,keyasint,omitempty"` // the follower's record is not the sender's
+}
+
+// more is entries, and what they follow upon.
+type more struct {
+	Base    uint64      `cbor:"1,keyasint"`
+	Chain   alerts.Hash `cbor:"2,keyasint"`
+	Entries [][]byte    `cbor:"3,keyasint"`
+}
+
+// news is what a station knows of its cell's agreement.
+type news struct {
+	Leader alerts.StationID   `cbor:"1,keyasint,omitempty"`
+	Voters []alerts.StationID `cbor:"2,keyasint,omitempty"`
+	Path   []alerts.StationID `cbor:"3,keyasint,omitempty"` // from the leader down to the sender; none: no leader feeds it
+}
+
+// feeding is one follower's stream.
+type feeding struct {
+	conn  net.Conn
+	votes bool
+	since uint64 // of two the greater one came later
 }
 
 // serve sends a follower what it lacks, and then each entry as it is recorded.
-func (c *Cell) serve(_ alerts.StationID, conn net.Conn, r *bufio.Reader, o opening) {
-	defer conn.Close()
-	if !c.begin() {
+func (c *Cell) serve(peer alerts.StationID, conn net.Conn, r *bufio.Reader, o opening, say func(answer) error) {
+	of := c.fold.Era()
+	if !c.fold.Whole() {
+		say(answer{Says: unready})
 		return
 	}
-	defer c.wg.Done()
+	if slices.Contains(c.path(), peer) {
+		say(answer{Says: circular})
+		return
+	}
+	me, feeds := c.feed(peer, conn)
+	if me == nil {
+		say(answer{Says: full, Feeds: feeds})
+		return
+	}
+	defer c.leave(peer, me)
 	defer context.AfterFunc(c.ctx, func() { conn.Close() })()
+	if say(answer{Says: welcome}) != nil {
+		return
+	}
 	gone := make(chan struct{})
 	c.wg.Go(func() {
 		defer close(gone)
@@ -65,23 +98,27 @@ func (c *Cell) serve(_ alerts.StationID, conn net.Conn, r *bufio.Reader, o openi
 	})
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
-	at, chain := o.Index, o.Chain
-	for {
+	at, chain, err := c.common(o)
+	var last frame
+	for err == nil && c.fold.Era().mark == of.mark && !slices.Contains(last.path(), peer) {
 		changed := c.fold.Changed()
-		f, err := c.next(at, chain)
-		if err != nil {
+		var f frame
+		if f, err = c.next(at, chain); err != nil {
 			return
 		}
 		conn.SetWriteDeadline(time.Now().Add(sendTime))
-		if wire.WriteFrame(conn, f) != nil || f.Other {
+		if wire.WriteFrame(conn, f.since(last)) != nil || f.Other {
 			return
 		}
-		at += uint64(len(f.Entries))
-		for _, b := range f.Entries {
-			chain = wire.Chain(chain, b)
-		}
-		if at < f.Index && len(f.Entries) > 0 {
-			continue
+		last = f
+		if f.More != nil {
+			at += uint64(len(f.More.Entries))
+			for _, b := range f.More.Entries {
+				chain = wire.Chain(chain, b)
+			}
+			if at < f.Index {
+				continue
+			}
 		}
 		select {
 		case <-changed:
@@ -94,9 +131,38 @@ func (c *Cell) serve(_ alerts.StationID, conn net.Conn, r *bufio.Reader, o openi
 	}
 }
 
+// since is the frame without what the one before it said.
+func (f frame) since(before frame) frame {
+	if before.News != nil && reflect.DeepEqual(f.News, before.News) {
+		f.News = nil
+	}
+	if f.Head == before.Head {
+		f.Head = nil
+	}
+	return f
+}
+
+func (f frame) path() []alerts.StationID {
+	if f.News == nil {
+		return nil
+	}
+	return f.News.Path
+}
+
+// common is the last place that a follower's record shares with ours, as far as its opening shows.
+func (c *Cell) common(o opening) (uint64, alerts.Hash, error) {
+	for _, p := range append([]milestone{{o.Index, o.Chain}}, o.Places...) {
+		ours, here, err := c.fold.store.Chain(p.Index)
+		if err != nil || here && ours == p.Chain {
+			return p.Index, p.Chain, err
+		}
+	}
+	return o.Index, o.Chain, nil
+}
+
 // next is the frame for a follower who stands at an index.
 func (c *Cell) next(at uint64, chain alerts.Hash) (frame, error) {
-	f := frame{Base: at, Chain: chain, Leader: c.leader(), Voters: c.voters()}
+	f := frame{News: &news{Leader: c.leader(), Voters: c.voters(), Path: c.path()}}
 	ours, here, err := c.fold.store.Chain(at)
 	if err != nil {
 		return f, err
@@ -110,8 +176,11 @@ func (c *Cell) next(at uint64, chain alerts.Hash) (frame, error) {
 	if err != nil {
 		return f, err
 	}
+	if len(page) > 0 {
+		f.More = &more{Base: at, Chain: chain}
+	}
 	for _, r := range page {
-		f.Entries = append(f.Entries, r.Bytes)
+		f.More.Entries = append(f.More.Entries, r.Bytes)
 	}
 	f.Head, err = c.vouched()
 	return f, err
@@ -137,32 +206,39 @@ func (c *Cell) vouched() (*vouch, error) {
 
 // Reasons to leave a source.
 var (
-	errBetter = errors.New("the leader itself can be followed")
-	errStale  = errors.New("others are further on")
-	errOther  = errors.New("its record is another one than ours")
+	errBetter   = errors.New("somebody nearer to the leader may be followed")
+	errStale    = errors.New("others are further on")
+	errOther    = errors.New("its record is another one than ours")
+	errCircular = errors.New("it follows this station, by some way")
 )
 
 // follow takes in what a station sends until there is a reason to stop. fine is called at each good frame.
 func (c *Cell) follow(from alerts.StationID, fine func(frame) error) error {
-	head := c.fold.Head()
+	of := c.fold.Era()
+	o, err := c.place(of)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.Links.patience())
-	conn, err := dial(ctx, c.cfg.Port, c.cfg.Addr, from, opening{
-		Version: openVersion, Cell: c.cfg.Cell, Purpose: forFollow, Index: head.Index, Chain: head.Chain,
-	})
+	s, err := c.dial(ctx, from, o)
 	cancel()
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	defer context.AfterFunc(c.ctx, func() { conn.Close() })()
-	r := bufio.NewReader(conn)
+	defer s.conn.Close()
+	defer context.AfterFunc(c.ctx, func() { s.conn.Close() })()
+	var last news
 	for {
-		conn.SetReadDeadline(time.Now().Add(c.cfg.Links.patience()))
+		s.conn.SetReadDeadline(time.Now().Add(c.cfg.Links.patience()))
 		var f frame
-		if err := wire.ReadFrame(r, &f); err != nil {
+		if err := wire.ReadFrame(s.r, &f); err != nil {
 			return err
 		}
-		if err := c.takeIn(from, f); err != nil {
+		if f.News != nil {
+			last = *f.News
+		}
+		f.News = &last
+		if err := c.takeIn(of, from, f); err != nil {
 			return err
 		}
 		if err := fine(f); err != nil {
@@ -171,20 +247,44 @@ func (c *Cell) follow(from alerts.StationID, fine func(frame) error) error {
 	}
 }
 
-func (c *Cell) takeIn(from alerts.StationID, f frame) error {
+// place says where this station stands, for a source to go on from there. One that may have to drop entries
+// names earlier places as well, each twice as far back.
+func (c *Cell) place(of era) (opening, error) {
+	head := c.fold.Head()
+	o := opening{Purpose: forFollow, Index: head.Index, Chain: head.Chain, Era: of.raw}
+	if c.fold.Whole() {
+		return o, nil
+	}
+	for back := uint64(1); ; back *= 2 {
+		at := head.Index - min(back, head.Index)
+		chain, ok, err := c.fold.store.Chain(at)
+		if err != nil || !ok {
+			return o, errors.Join(errGap, err)
+		}
+		o.Places = append(o.Places, milestone{at, chain})
+		if at == 0 {
+			return o, nil
+		}
+	}
+}
+
+func (c *Cell) takeIn(of era, from alerts.StationID, f frame) error {
 	if f.Other {
-		if f.Leader == from {
+		if f.News.Leader == from && c.fold.Whole() {
 			return c.fold.Stop(fmt.Errorf("%w: says its leader %s", ErrDiverged, from))
 		}
 		return errOther
 	}
-	if len(f.Entries) > 0 {
-		if err := c.fold.Feed(f.Base, f.Chain, f.Entries); err != nil {
+	if slices.Contains(f.path(), c.cfg.Self) {
+		return errCircular
+	}
+	if f.More != nil {
+		if err := c.fold.Feed(of.mark, f.More.Base, f.More.Chain, f.More.Entries); err != nil {
 			return err
 		}
 	}
 	c.Heard(f.Index, from)
-	if f.Head == nil {
+	if f.Head == nil || f.Head.Epoch != of.Epoch {
 		return nil
 	}
 	b, err := f.Head.signed(c.cfg.Cell)

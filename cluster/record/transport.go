@@ -3,7 +3,6 @@ package record
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -12,15 +11,12 @@ import (
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/trust"
-	"hivemesh/cluster/wire"
 )
 
 // layer carries raft over the mesh port. A raft address is a station's id: where that is, is asked at each dial.
 type layer struct {
-	self alerts.StationID
-	cell alerts.CellID
-	port *trust.Port
-	addr func(alerts.StationID) (string, bool)
+	c   *Cell
+	era era
 
 	accept chan net.Conn
 	closed chan struct{}
@@ -32,9 +28,9 @@ type layer struct {
 
 var _ raft.StreamLayer = (*layer)(nil)
 
-func newLayer(c Config) *layer {
+func newLayer(c *Cell, e era) *layer {
 	return &layer{
-		self: c.Self, cell: c.Cell, port: c.Port, addr: c.Addr,
+		c: c, era: e,
 		accept: make(chan net.Conn), closed: make(chan struct{}), open: map[*layerConn]struct{}{},
 	}
 }
@@ -73,37 +69,18 @@ func (l *layer) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, er
 		case <-ctx.Done():
 		}
 	}()
-	c, err := dial(ctx, l.port, l.addr, alerts.StationID(to), opening{Version: openVersion, Cell: l.cell, Purpose: forRaft})
+	a, err := l.c.dial(ctx, alerts.StationID(to), opening{Purpose: forRaft, Era: l.era.raw})
 	if err != nil {
 		return nil, err
 	}
-	if t := l.track(c, nil); t != nil {
+	if t := l.track(a.conn, a.r); t != nil {
 		return t, nil
 	}
 	return nil, net.ErrClosed
 }
 
-// dial opens a stream to a station and says what it is for.
-func dial(ctx context.Context, port *trust.Port, addr func(alerts.StationID) (string, bool), to alerts.StationID, o opening) (net.Conn, error) {
-	at, ok := addr(to)
-	if !ok {
-		return nil, fmt.Errorf("no address is known of %s", to)
-	}
-	c, err := port.Dial(ctx, trust.ProtoRecord, at, to)
-	if err != nil {
-		return nil, err
-	}
-	c.SetWriteDeadline(time.Now().Add(openTime))
-	if err := wire.WriteFrame(c, o); err != nil {
-		c.Close()
-		return nil, err
-	}
-	c.SetWriteDeadline(time.Time{})
-	return c, nil
-}
-
 // Addr implements net.Listener.
-func (l *layer) Addr() net.Addr { return layerAddr(l.self) }
+func (l *layer) Addr() net.Addr { return layerAddr(l.c.cfg.Self) }
 
 // Close implements net.Listener: it ends every stream of raft's, in both directions.
 func (l *layer) Close() error {
@@ -132,7 +109,7 @@ func (a layerAddr) String() string { return string(a) }
 type layerConn struct {
 	net.Conn
 	l    *layer
-	r    *bufio.Reader // what came with the opening; nil when dialled
+	r    *bufio.Reader // what came with the opening, or its answer
 	once sync.Once
 }
 
@@ -150,12 +127,7 @@ func (l *layer) track(c net.Conn, r *bufio.Reader) *layerConn {
 }
 
 // Read implements net.Conn.
-func (t *layerConn) Read(b []byte) (int, error) {
-	if t.r != nil {
-		return t.r.Read(b)
-	}
-	return t.Conn.Read(b)
-}
+func (t *layerConn) Read(b []byte) (int, error) { return t.r.Read(b) }
 
 // Close implements net.Conn.
 func (t *layerConn) Close() (err error) {
