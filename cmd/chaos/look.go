@@ -76,10 +76,15 @@ func (w *weather) heal(ctx context.Context, since time.Time) error {
 	mended := time.Now()
 	w.paused.Store(true)
 	took, err := w.whole(ctx, healMost)
-	if err != nil {
-		if ctx.Err() == nil {
-			w.note(history.Violation{Check: "Heals", What: err.Error()})
+	if err != nil && ctx.Err() == nil {
+		w.note(history.Violation{Check: "Heals", What: err.Error()})
+		// What does not heal by itself is restarted, as somebody would do in the end: there is more to see.
+		w.county.stopAll()
+		if err = w.county.startAll(ctx, w.county.stations...); err == nil {
+			_, err = w.whole(ctx, healMost)
 		}
+	}
+	if err != nil {
 		return err
 	}
 	if took > healBy {
