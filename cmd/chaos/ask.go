@@ -23,12 +23,12 @@ func (r *refused) Error() string { return r.Problem.Error() }
 
 // ask does one request at the station, from its own host. What the station says no to is *refused.
 func (s *station) ask(ctx context.Context, method, path, token string, form, into any) (http.Header, error) {
-	return s.askWaiting(ctx, method, path, token, 0, form, into)
+	return s.send(ctx, askWait, 0, method, path, token, form, into)
 }
 
-// askWaiting asks for the answer to wait up to wait for the record.
-func (s *station) askWaiting(ctx context.Context, method, path, token string, wait time.Duration, form, into any) (http.Header, error) {
-	ctx, cancel := context.WithTimeout(ctx, askWait+wait)
+// send asks with all that can be said: how long to wait for the answer, and for the record before it.
+func (s *station) send(ctx context.Context, within, wait time.Duration, method, path, token string, form, into any) (http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, within+wait)
 	defer cancel()
 	var body io.Reader
 	if form != nil {

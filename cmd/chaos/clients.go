@@ -83,7 +83,7 @@ func (k *kiosk) work(ctx context.Context) {
 // raise tries until it is answered.
 func (k *kiosk) raise(ctx context.Context, client, category string) {
 	form := map[string]any{"id": client, "category": category, "note": noteMark + client}
-	k.lab.rec.raising(client, k.s.id)
+	k.lab.rec.raising(client, category, k.s.id)
 	for ctx.Err() == nil {
 		if k.try(ctx, client, form) {
 			return
@@ -140,7 +140,7 @@ func (l *lab) do(ctx context.Context, d *device, s *station, client string, in a
 		return err
 	}
 	var t web.Taken
-	header, err := s.askWaiting(ctx, "POST", "/v1/incidents/"+string(in)+"/events", token, wait, form, &t)
+	header, err := s.send(ctx, askWait, wait, "POST", "/v1/incidents/"+string(in)+"/events", token, form, &t)
 	if no, ok := err.(*refused); ok {
 		l.rec.change(func() {
 			noted.Refused = alerts.Code(no.Code)

@@ -127,10 +127,10 @@ func (c *county) leader(ctx context.Context) *station {
 // look asks a station how it sees the mesh; fold: with the hash of what its record folds to.
 func (s *station) look(ctx context.Context, fold bool) (web.MeshInfo, error) {
 	var m web.MeshInfo
-	path := "/v1/mesh"
+	path, within := "/v1/mesh", askWait
 	if fold {
-		path += "?fold=true"
+		path, within = path+"?fold=true", healBy
 	}
-	_, err := s.ask(ctx, "GET", path, "", nil, &m)
+	_, err := s.send(ctx, within, 0, "GET", path, "", nil, &m)
 	return m, err
 }

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"strings"
@@ -14,13 +15,15 @@ import (
 type fabric interface {
 	// host is the namespace of host k.
 	host(k int) *netns
-	// wire is the namespace in which all frames between the hosts can be captured.
-	wire() *netns
+	// listen lets heard see every frame between the hosts until stop is called.
+	listen(heard func(frame []byte)) (stop func(), err error)
 	// cut lets no frame from a to b; the other way is another cut.
 	cut(a, b int) error
 	// thin drops a tenth, thinner a third, of the frames from a to b.
 	thin(a, b int) error
 	thinner(a, b int) error
+	// late delays the frames from a to b, each its own time, and doubles some; ErrUnsupported: it cannot.
+	late(a, b int) error
 	// unplug takes the cable out of host k.
 	unplug(k int) error
 	// slow makes k's link a thin one, both ways.
@@ -106,7 +109,6 @@ func newBridge(n int) (_ *bridge, err error) {
 func port(k int) string { return fmt.Sprint("port", k) }
 
 func (b *bridge) host(k int) *netns { return b.hosts[k] }
-func (b *bridge) wire() *netns      { return b.sw }
 
 // nft runs a script of rules in the bridge's namespace.
 func (b *bridge) nft(script string) error {
@@ -127,6 +129,7 @@ func (b *bridge) pair(set string, x, y int) error {
 func (b *bridge) cut(x, y int) error     { return b.pair("cuts", x, y) }
 func (b *bridge) thin(x, y int) error    { return b.pair("tenth", x, y) }
 func (b *bridge) thinner(x, y int) error { return b.pair("third", x, y) }
+func (b *bridge) late(int, int) error    { return errors.ErrUnsupported } // the kernels here have no netem
 
 func (b *bridge) unplug(k int) error {
 	return run("ip", "-n", "switch", "link", "set", port(k), "down")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -43,6 +44,7 @@ const (
 	thinOne      = "33 % loss at one"
 	unplugOne    = "cable out"
 	slowOne      = "slow link"
+	lateAll      = "late and doubled frames everywhere" // only where the fabric can
 	fillDisk     = "disk full"
 	breakSync    = "fsync fails (EIO)"
 	noSpace      = "writes fail (ENOSPC)"
@@ -59,13 +61,18 @@ func mixed() []string {
 		fillDisk, breakSync, noSpace, slowSync, killSync}
 }
 
+// onWire reports whether a fault is between hosts.
+func onWire(kind string) bool {
+	return slices.Contains([]string{cutOff, cutHalf, cutOneWay, thinAll, thinOne, unplugOne, slowOne, lateAll}, kind)
+}
+
 // make builds the fault of a plan.
 func (l *lab) make(p planned) *fault {
 	s := l.county.stations[p.at]
 	f := &fault{kind: p.kind, where: string(s.id), end: func(context.Context) error { return nil }}
 	switch p.kind {
 	case killOne, killLong:
-		l.kills(f, func(context.Context) []*station { return []*station{s} })
+		l.kills(f, func(context.Context) []*station { return some(l.standingBy(s)) })
 	case killLeader:
 		l.kills(f, func(ctx context.Context) []*station { return some(l.county.leader(ctx)) })
 	case killMajority:
@@ -73,26 +80,39 @@ func (l *lab) make(p planned) *fault {
 	case killAll:
 		l.kills(f, func(context.Context) []*station { return l.county.stations })
 	case stopOne:
-		l.stops(f, func(context.Context) *station { return s })
+		l.stops(f, func(context.Context) *station { return l.standingBy(s) })
 	case stopLeader:
 		l.stops(f, l.county.leader)
 	case cutOff, cutHalf, cutOneWay:
 		l.wire(f, biteCut, func() error { return l.cuts(p) })
 	case thinAll:
-		f.where = "everywhere"
+		f.where = "all links"
 		l.wire(f, biteThin, func() error { return l.pairs(l.county.fabric.thin) })
 	case thinOne:
 		l.wire(f, biteThin, func() error { return l.around(p.at, l.county.fabric.thinner) })
 	case slowOne:
 		l.wire(f, biteSlow, func() error { return l.county.fabric.slow(p.at) })
+	case lateAll:
+		f.where = "all links"
+		l.wire(f, biteDelay, func() error { return l.pairs(l.county.fabric.late) })
 	case unplugOne:
-		l.unplugs(f, p.at)
+		l.wire(f, biteUnplug, func() error { return l.county.fabric.unplug(p.at) })
 	case fillDisk:
 		fills(f, s)
 	default:
 		l.injects(f, s)
 	}
 	return f
+}
+
+// standingBy is the station, or another one where a fault that chose the leader has it already.
+func (l *lab) standingBy(s *station) *station {
+	for k := range l.county.stations {
+		if o := l.county.stations[(s.k+k)%len(l.county.stations)]; o.is(up) {
+			return o
+		}
+	}
+	return nil
 }
 
 func some(s *station) []*station {
@@ -108,7 +128,7 @@ func (l *lab) kills(f *fault, which func(context.Context) []*station) {
 	n := 0
 	f.begin = func(ctx context.Context) error {
 		hit = which(ctx)
-		if len(hit) > 0 && f.kind == killLeader {
+		if len(hit) == 1 {
 			f.where = string(hit[0].id)
 		}
 		var errs []error
@@ -202,20 +222,6 @@ func (l *lab) around(k int, do func(a, b int) error) error {
 		}
 		return do(a, b)
 	})
-}
-
-// unplugs takes out a cable, and looks whether the host noticed.
-func (l *lab) unplugs(f *fault, k int) {
-	n := 0
-	f.begin = func(context.Context) error {
-		if err := l.county.fabric.unplug(k); err != nil {
-			return err
-		}
-		b, err := l.county.fabric.bites()
-		n = b[biteUnplug]
-		return err
-	}
-	f.bit = func() (int, error) { return n, nil }
 }
 
 const fillerFile = "filler"

@@ -153,7 +153,7 @@ func (w *weather) standing(ctx context.Context, s *station, since time.Time) (hi
 		if before != "" {
 			path += "&before=" + string(before)
 		}
-		if _, err := s.askWaiting(ctx, "GET", path, token, healBy, nil, &page); err != nil {
+		if _, err := s.send(ctx, healBy, 0, "GET", path, token, nil, &page); err != nil {
 			return st, fmt.Errorf("list the matters at %s: %w", s.id, err)
 		}
 		more = page.More

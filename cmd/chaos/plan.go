@@ -28,12 +28,12 @@ type round struct {
 }
 
 // plan makes the rounds of a run: the same for the same seed. Every kind comes before any comes again.
-func plan(seed uint64, stations int, length time.Duration) (rounds []round) {
+func plan(seed uint64, stations int, length time.Duration, delays bool) (rounds []round) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var deck []round
 	for spent := time.Duration(0); spent < length; {
 		if len(deck) == 0 {
-			deck = deal(rng, stations)
+			deck = deal(rng, stations, delays)
 		}
 		spent += deck[0].lasts + roundQuiet
 		rounds, deck = append(rounds, deck[0]), deck[1:]
@@ -42,7 +42,7 @@ func plan(seed uint64, stations int, length time.Duration) (rounds []round) {
 }
 
 // deal shuffles all kinds into rounds.
-func deal(rng *rand.Rand, stations int) (deck []round) {
+func deal(rng *rand.Rand, stations int, delays bool) (deck []round) {
 	for _, kind := range alone() {
 		p := planned{kind: kind, at: rng.IntN(stations), after: 2 * time.Second, lasts: 12 * time.Second}
 		r := round{lasts: roundLast}
@@ -53,6 +53,9 @@ func deal(rng *rand.Rand, stations int) (deck []round) {
 		deck = append(deck, r)
 	}
 	kinds := mixed()
+	if delays {
+		kinds = append(kinds, lateAll)
+	}
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	for len(kinds) > 0 {
 		n := min(2+rng.IntN(2), len(kinds))
@@ -70,6 +73,9 @@ func mix(rng *rand.Rand, kinds []string, stations int) round {
 	for _, kind := range kinds {
 		p := planned{kind: kind, after: time.Duration(rng.Int64N(int64(5 * time.Second)))}
 		p.lasts = 4*time.Second + time.Duration(rng.Int64N(int64(roundLast-p.after-4*time.Second)))
+		if onWire(kind) {
+			p.lasts = roundLast - p.after // all wires are mended together, at the end
+		}
 		p.at, order = order[0], order[1:]
 		if kind == fillDisk {
 			p.at = smallDisks()[rng.IntN(len(smallDisks()))]

@@ -32,7 +32,7 @@ type recorder struct {
 
 type raise struct {
 	history.Raise
-	tries    int
+	category string
 	answered time.Time
 }
 
@@ -53,10 +53,10 @@ func newRecorder() *recorder {
 }
 
 // raising notes the first try of an alert.
-func (r *recorder) raising(client string, at alerts.StationID) {
+func (r *recorder) raising(client, category string, at alerts.StationID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	x := &raise{Raise: history.Raise{Client: client, Station: at, Began: time.Now()}}
+	x := &raise{category: category, Raise: history.Raise{Client: client, Station: at, Began: time.Now()}}
 	r.raises[client] = x
 	r.order = append(r.order, x)
 }

@@ -20,6 +20,7 @@ import (
 type runCmd struct {
 	Minutes int    `default:"5" help:"How long the faults go on; founding the county and the last look come on top."`
 	Seed    uint64 `help:"Repeat the plan of a run; without it, a new one." placeholder:"N"`
+	Fabric  string `enum:"bridge,switch" default:"bridge" help:"What joins the hosts: the kernel's bridge (cuts by nftables), or a switch in this program that can delay and double frames as well."`
 	Only    string `help:"Only these kinds of faults, each in turn (part of the name, separated by commas)." placeholder:"KIND,…"`
 }
 
@@ -34,16 +35,17 @@ func (c runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := newBridge(len(data.Stations))
+	f, err := c.wiring(len(data.Stations))
 	if err != nil {
 		return fmt.Errorf("wiring: %w", err)
 	}
+	defer f.close()
 	co, err := found(ctx, f, length)
 	if err != nil {
 		return fmt.Errorf("found the county: %w", err)
 	}
 	defer co.stopAll()
-	rounds := plan(c.Seed, len(co.stations), length)
+	rounds := plan(c.Seed, len(co.stations), length, c.Fabric == "switch")
 	if c.Only != "" {
 		rounds = only(rounds, c.Only)
 	}
@@ -53,6 +55,14 @@ func (c runCmd) Run(ctx context.Context) error {
 		return errors.New("stopped before its end: nothing is proven")
 	}
 	return errors.Join(err, w.report(os.Stdout))
+}
+
+// wiring is the kernel's bridge or our own switch, and the kinds of faults that only one of them can make.
+func (c runCmd) wiring(hosts int) (fabric, error) {
+	if c.Fabric == "switch" {
+		return newSwitch(hosts)
+	}
+	return newBridge(hosts)
 }
 
 // only keeps the faults whose kind holds one of the words.
@@ -81,6 +91,8 @@ type weather struct {
 	wiretap *wiretap
 	begun   time.Time
 
+	late *lateness
+
 	mu     sync.Mutex
 	active map[*fault]bool
 	bites  map[string]*tally
@@ -94,10 +106,17 @@ type weather struct {
 type tally struct{ made, bit, did int }
 
 func newWeather(c *county, seed uint64) *weather {
-	w := &weather{begun: time.Now(), active: map[*fault]bool{}, said: map[history.Violation]bool{}, bites: map[string]*tally{}}
-	w.lab = &lab{county: c, rec: newRecorder(), seed: seed, faults: w.going}
-	w.watch = newWatch(c)
+	w := newWeatherOf(&lab{county: c, rec: newRecorder(), seed: seed})
 	w.people()
+	return w
+}
+
+func newWeatherOf(l *lab) *weather {
+	w := &weather{
+		lab: l, watch: newWatch(l.county), late: &lateness{}, begun: time.Now(),
+		active: map[*fault]bool{}, said: map[history.Violation]bool{}, bites: map[string]*tally{},
+	}
+	l.faults = w.going
 	return w
 }
 
@@ -159,16 +178,17 @@ func (w *weather) all(ctx context.Context, rounds []round) (err error) {
 	if _, err := w.whole(ctx, readyWait); err != nil {
 		return fmt.Errorf("the county was never whole: %w", err)
 	}
-	if w.wiretap, err = tap(w.county); err != nil {
+	if w.wiretap, err = tap(ctx, w.county); err != nil {
 		return fmt.Errorf("listen on the wire: %w", err)
 	}
+	defer w.wiretap.stop()
 	working, stop := context.WithCancel(ctx)
 	var g sync.WaitGroup
 	defer w.closing.Wait()
 	defer g.Wait()
 	defer stop()
 	g.Go(func() { w.watch.run(working) })
-	g.Go(func() { w.wiretap.run(working) })
+	g.Go(func() { w.late.run(working) })
 	for _, d := range w.phones {
 		g.Go(func() { d.live(working) })
 	}

@@ -5,21 +5,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"hivemesh/node/sim/history"
 )
 
 const (
-	tapFrame   = 1 << 16                // more than any frame
-	tapWait    = 200 * time.Millisecond // between looks whether to stop
-	tapBuffer  = 8 << 20                // bytes the kernel may queue for us
 	canaryPort = "7777"
 	canaryText = "chaos-canary: this goes over the wire in plain"
 )
@@ -30,8 +22,8 @@ var secrets = []string{noteMark, `"category"`, "domestic_violence", "疑似有�
 // wiretap reads every frame between the hosts and looks for what must not be there. A word of its own that
 // it sends in plain shows that it would find it.
 type wiretap struct {
-	fd int
-	c  *county
+	c    *county
+	stop func()
 
 	mu      sync.Mutex
 	frames  int
@@ -40,34 +32,14 @@ type wiretap struct {
 	secrets map[string]int
 }
 
-// tap opens the capture where the wires meet.
-func tap(c *county) (*wiretap, error) {
+// tap begins to listen where the wires meet.
+func tap(ctx context.Context, c *county) (*wiretap, error) {
 	t := &wiretap{c: c, secrets: map[string]int{}}
-	err := c.fabric.wire().do(func() (err error) {
-		all := binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, unix.ETH_P_ALL)) // in network order
-		t.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, int(all))
-		return err
-	})
-	if err != nil {
+	var err error
+	if t.stop, err = c.fabric.listen(t.heard); err != nil {
 		return nil, err
 	}
-	wait := unix.NsecToTimeval(tapWait.Nanoseconds())
-	return t, errors.Join(unix.SetsockoptTimeval(t.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait),
-		unix.SetsockoptInt(t.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, tapBuffer))
-}
-
-func (t *wiretap) run(ctx context.Context) {
-	defer unix.Close(t.fd)
-	if err := t.sing(ctx); err != nil {
-		return // no canary was heard: the report says so
-	}
-	b := make([]byte, tapFrame)
-	for ctx.Err() == nil {
-		n, _, err := unix.Recvfrom(t.fd, b, 0)
-		if err == nil {
-			t.heard(b[:n])
-		}
-	}
+	return t, t.sing(ctx)
 }
 
 // sing sends the canary from the first host to the second.
