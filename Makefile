@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test browser check bench sim clean chaos
+.PHONY: help run build ui test browser check fuzz bench sim clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,16 @@ check: ui ## what a contributor runs before a commit: format, vet, staticcheck, 
 	cd ui && npm run --silent check
 	cd ui && npm run --silent lint
 
+# What fuzzing finds is kept by go test itself under the package's testdata/fuzz, and from then on is one of its tests.
+TIME = 10s
+fuzz: ## fuzz every decoder there is, each for TIME (10s)
+	@found="$$(grep -rEo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z]*' *)" || { echo "no fuzz targets found" >&2; exit 1; }; \
+	echo "$$found" | sort | while IFS=: read -r file target; do \
+		dir="./$$(dirname "$$file")" name="$${target#func }"; \
+		echo "$$dir $$name"; \
+		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(TIME) -fuzzminimizetime 100x "$$dir" </dev/null || exit 1; \
+	done
+
 bench: build ## measure three stations beside the raw limits of this machine
 	bin/hive bench
 
@@ -49,15 +59,6 @@ SEEDS ?= 300
 SEED  ?= 1
 sim: ## let SEEDS counties live through their faults in virtual time, from SEED on, and check each
 	go test ./node/sim -run 'TestCounty$$' -count=1 -timeout 0 -seeds $(SEEDS) -seed $(SEED)
-
-MINUTES ?= 5
-CHAOS_TOOLS = ip:iproute2 nft:nftables tc:iproute2 strace:strace
-
-chaos: build ## real processes under faults, in network namespaces (root): make chaos MINUTES=60
-	@missing=""; for t in $(CHAOS_TOOLS); do command -v "$${t%%:*}" >/dev/null || missing="$$missing $${t##*:}"; done; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
-	go build -o bin/chaos ./cmd/chaos
-	bin/chaos run --minutes $(MINUTES) $(CHAOS)
 
 clean: ## remove what was built; a county's data stays
 	rm -rf bin ui/dist/app ui/node_modules ui/e2e/shots

@@ -180,6 +180,13 @@ func (p *problems) raised(b *Raised) {
 	p.card(b.Card)
 }
 
+// Check refuses counts that no station can have.
+func (b *Receipts) Check() error {
+	var p problems
+	p.receipts(b)
+	return errors.Join(p...)
+}
+
 func (p *problems) receipts(b *Receipts) {
 	p.bad(b.Wave < 0 || b.Wave > maxWave, "wave %d is not 0 to %d", b.Wave, maxWave)
 	for field, n := range map[string]int{"sent": b.Sent, "reached": b.Reached, "opened": b.Opened, "released": b.Released} {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -76,11 +77,11 @@ func (p *positions) batch() [][]byte {
 	return out
 }
 
-// merge takes a batch from another station.
+// merge takes a batch from another station. Errors wrap wire.ErrMalformed.
 func (p *positions) merge(b []byte) error {
 	var forms []positionForm
 	if err := wire.Strict.Unmarshal(b, &forms); err != nil {
-		return err
+		return fmt.Errorf("%w: positions: %w", wire.ErrMalformed, err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

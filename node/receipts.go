@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -24,7 +25,9 @@ type receiptKey struct {
 	wave     int
 }
 
-// receipts are cumulative counts of devices by station and wave: soft state, the latest wins.
+// receipts are cumulative counts of devices by station and wave: soft state beside what the record has of it.
+// Each count only ever grows: a station that restarted counts from nothing again, and what it or the record
+// had said before still stands. So too few may be claimed, never too many, and no screen sees one go down.
 type receipts struct {
 	self alerts.StationID
 
@@ -51,8 +54,9 @@ func newReceipts(self alerts.StationID) *receipts {
 	}
 }
 
-// set takes one station's counts; it returns the sum over all and whether anything changed.
-func (r *receipts) set(k receiptKey, from alerts.StationID, n web.Counts) (web.Counts, bool) {
+// set takes one station's counts of a wave of i (nil: not known here yet); it returns the sum over all and
+// whether it says anything new.
+func (r *receipts) set(k receiptKey, from alerts.StationID, n web.Counts, i *alerts.Incident) (web.Counts, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	of := r.counts[k]
@@ -60,43 +64,56 @@ func (r *receipts) set(k receiptKey, from alerts.StationID, n web.Counts) (web.C
 		of = map[alerts.StationID]web.Counts{}
 		r.counts[k] = of
 	}
-	if of[from] == n {
-		return sum(of), false
-	}
-	of[from] = n
+	before := recorded(i, k.wave)
+	had := most(of[from], before[from])
+	now := most(had, n)
+	of[from] = now
 	if from == r.self && r.first[k].IsZero() {
-		r.first[k] = time.Now()
+		r.first[k], r.noted[k] = time.Now(), before[from]
 	}
-	return sum(of), true
+	return r.sum(k, before), now != had
 }
 
-// total sums what the stations said and, for stations heard of only in the record, what that says.
+// total sums what the stations said and what the record has of them.
 func (r *receipts) total(k receiptKey, i *alerts.Incident) web.Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	all := map[alerts.StationID]web.Counts{}
-	if i != nil {
-		for station, waves := range i.Receipts {
-			if n, ok := waves[k.wave]; ok {
-				all[station] = web.Counts{Sent: n.Sent, Reached: n.Reached, Opened: n.Opened, Released: n.Released}
-			}
-		}
-	}
-	for station, n := range r.counts[k] {
-		all[station] = n
-	}
-	return sum(all)
+	return r.sum(k, recorded(i, k.wave))
 }
 
-func sum(of map[alerts.StationID]web.Counts) web.Counts {
-	var t web.Counts
-	for _, n := range of {
+// sum takes of each station what it said or, where that is more, what the record has; the caller holds mu.
+func (r *receipts) sum(k receiptKey, recorded map[alerts.StationID]web.Counts) (t web.Counts) {
+	for station, n := range r.counts[k] {
+		recorded[station] = most(recorded[station], n)
+	}
+	for _, n := range recorded {
 		t.Sent += n.Sent
 		t.Reached += n.Reached
 		t.Opened += n.Opened
 		t.Released += n.Released
 	}
 	return t
+}
+
+// recorded is what the view of an incident has of one wave, by station.
+func recorded(i *alerts.Incident, wave int) map[alerts.StationID]web.Counts {
+	all := map[alerts.StationID]web.Counts{}
+	if i == nil {
+		return all
+	}
+	for station, waves := range i.Receipts {
+		if n, ok := waves[wave]; ok {
+			all[station] = web.Counts{Sent: n.Sent, Reached: n.Reached, Opened: n.Opened, Released: n.Released}
+		}
+	}
+	return all
+}
+
+func most(a, b web.Counts) web.Counts {
+	return web.Counts{
+		Sent: max(a.Sent, b.Sent), Reached: max(a.Reached, b.Reached),
+		Opened: max(a.Opened, b.Opened), Released: max(a.Released, b.Released),
+	}
 }
 
 // due lists this station's counts that belong into the record now: a minute after the first of a wave, and
@@ -133,10 +150,15 @@ func (r *receipts) encode(k receiptKey) ([]byte, error) {
 	return wire.Canonical.Marshal(receiptsForm{string(k.incident), k.wave, n.Sent, n.Reached, n.Opened, n.Released})
 }
 
+// decodeReceipts reads what encode wrote. Errors wrap wire.ErrMalformed.
 func decodeReceipts(b []byte) (receiptKey, web.Counts, error) {
 	var f receiptsForm
 	if err := wire.Strict.Unmarshal(b, &f); err != nil {
-		return receiptKey{}, web.Counts{}, err
+		return receiptKey{}, web.Counts{}, fmt.Errorf("%w: receipts: %w", wire.ErrMalformed, err)
+	}
+	n := alerts.Receipts{Wave: f.Wave, Sent: f.Sent, Reached: f.Reached, Opened: f.Opened, Released: f.Released}
+	if err := n.Check(); err != nil {
+		return receiptKey{}, web.Counts{}, fmt.Errorf("%w: receipts: %w", wire.ErrMalformed, err)
 	}
 	return receiptKey{alerts.IncidentID(f.Incident), f.Wave},
 		web.Counts{Sent: f.Sent, Reached: f.Reached, Opened: f.Opened, Released: f.Released}, nil

@@ -127,12 +127,12 @@ func (n *Node) Watch(f func(web.Change)) (stop func()) { return n.view.watch(f) 
 // Reached implements web.Station.
 func (n *Node) Reached(in alerts.IncidentID, wave int, c web.Counts) {
 	k := receiptKey{in, wave}
-	total, changed := n.receipts.set(k, n.identity.Station, c)
+	i, ok := n.view.incident(in)
+	total, changed := n.receipts.set(k, n.identity.Station, c, i)
 	if !changed {
 		return
 	}
 	n.view.tell(web.Change{Counted: in, Wave: wave, Counts: total})
-	i, ok := n.view.incident(in)
 	if !ok {
 		return
 	}
@@ -216,7 +216,8 @@ func (n *Node) cast(topic string, from alerts.StationID, b []byte) {
 		if err != nil {
 			return
 		}
-		if total, changed := n.receipts.set(k, from, c); changed {
+		i, _ := n.view.incident(k.incident)
+		if total, changed := n.receipts.set(k, from, c, i); changed {
 			n.view.tell(web.Change{Counted: k.incident, Wave: k.wave, Counts: total})
 		}
 	case positionsTopic:

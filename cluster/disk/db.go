@@ -74,12 +74,29 @@ func (d *Disk) Peek(store, cell, path string) (*DB, error) {
 func (b *DB) open(path string, readOnly bool) error {
 	// The list of free pages is kept in the file: making it anew, bbolt reads every page in a goroutine of its
 	// own, where a damaged one would end the program.
-	err := Guarded(func() (err error) {
-		b.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-			Timeout: lockTime, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly,
+	open := func(readOnly bool) error {
+		return Guarded(func() (err error) {
+			b.db, err = bbolt.Open(path, 0o600, &bbolt.Options{
+				Timeout: lockTime, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly,
+			})
+			return err
 		})
-		return err
-	})
+	}
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > 0 {
+		// Opened for reading first: nobody writes to it while its shape is looked at, and bbolt does not yet
+		// read the list of free pages, at which it could ask for all memory there is.
+		if err = open(true); err == nil {
+			if err = sound(path); err != nil || !readOnly {
+				err = errors.Join(err, b.db.Close())
+			}
+		}
+	} else if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	if err == nil && !readOnly {
+		err = open(false)
+	}
 	if err == nil {
 		return nil
 	}

@@ -170,8 +170,7 @@ func (g *Gossip) Send(to alerts.StationID, b []byte) error {
 	if !ok || m.addr == "" {
 		return fmt.Errorf("%w: %s", ErrUnknownStation, to)
 	}
-	packet := append([]byte{byte(len(g.self))}, g.self...)
-	return g.list.SendToAddress(memberlist.Address{Addr: m.addr, Name: string(to)}, append(packet, b...))
+	return g.list.SendToAddress(memberlist.Address{Addr: m.addr, Name: string(to)}, pack(g.self, b))
 }
 
 // SetLooking says whether a dispatcher at this station wants positions; the others learn it in a moment.
@@ -250,6 +249,11 @@ func (d delegate) NotifyMsg(b []byte) {
 	if from, rest, ok := unpack(b); ok {
 		(*f)(from, bytes.Clone(rest))
 	}
+}
+
+// pack puts in front of a packet who sends it; a station's id has at most 63 bytes.
+func pack(from alerts.StationID, b []byte) []byte {
+	return append(append([]byte{byte(len(from))}, from...), b...)
 }
 
 // unpack parts a packet into who says to have sent it, and what.

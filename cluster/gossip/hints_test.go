@@ -1,10 +1,12 @@
 package gossip
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,8 +58,19 @@ func FuzzHints(f *testing.F) {
 	}
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := decodeHints(b); err != nil && !errors.Is(err, wire.ErrMalformed) {
-			t.Fatalf("unnamed error: %v", err)
+		h, err := decodeHints(b)
+		if err != nil {
+			if !errors.Is(err, wire.ErrMalformed) {
+				t.Fatalf("unnamed error: %v", err)
+			}
+			return
+		}
+		again, err := h.encode()
+		if err != nil {
+			t.Fatalf("%+v was let in and cannot be passed on: %v", h, err)
+		}
+		if back, err := decodeHints(again); err != nil || !cmp.Equal(h, back) {
+			t.Fatalf("%+v became %+v: %v", h, back, err)
 		}
 	})
 }
@@ -65,8 +78,44 @@ func FuzzHints(f *testing.F) {
 func FuzzPacket(f *testing.F) {
 	f.Add([]byte("\x04post!"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if from, rest, ok := unpack(b); ok && 1+len(from)+len(rest) != len(b) {
-			t.Fatal("bytes got lost")
+		if from, rest, ok := unpack(b); ok && !bytes.Equal(pack(from, rest), b) {
+			t.Fatalf("%x is read as %q from %q", b, rest, from)
+		}
+	})
+}
+
+// FuzzPeers: whatever became of the file of known peers, it is read or refused, and what was read is kept so.
+func FuzzPeers(f *testing.F) {
+	dir := f.TempDir()
+	path := filepath.Join(dir, "peers")
+	m := newMembers("xinzhuang", nil)
+	m.all["post"] = Member{Station: "post", Hints: sampleHints(), addr: "10.0.0.1:9080"}
+	m.dirty = true
+	if err := m.save(path); err != nil {
+		f.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		m, again := newMembers("xinzhuang", nil), newMembers("xinzhuang", nil)
+		if err := m.load(path); err != nil {
+			if !errors.Is(err, wire.ErrMalformed) {
+				t.Fatalf("unnamed error: %v", err)
+			}
+			return
+		}
+		m.dirty = true
+		if err := errors.Join(m.save(path), again.load(path)); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(m.all, again.all, cmp.AllowUnexported(Member{})); d != "" {
+			t.Fatalf("kept, they are others: %s", d)
 		}
 	})
 }

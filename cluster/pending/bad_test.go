@@ -1,7 +1,6 @@
 package pending_test
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"net"
@@ -181,28 +180,4 @@ func TestFlashOverRealSockets(t *testing.T) {
 	if took[25] > 20*time.Millisecond { // two busy cores; a timer or an fsync on the way would be seen
 		t.Errorf("p50 %v", took[25])
 	}
-}
-
-func FuzzFrames(f *testing.F) {
-	a := authority(f)
-	id := identity(f, a, "thief")
-	ring, err := trust.NewRing(a.Root, "")
-	if err != nil {
-		f.Fatal(err)
-	}
-	set := openSet(f, f.TempDir()+"/pending.db")
-	f.Cleanup(func() { set.Close() })
-	e := sign(f, id, 1, "x")
-	for _, v := range []any{eventFrame{Event: e.Raw}, eventFrame{Topic: "t", Body: []byte{1}}, eventFrame{Ask: "x", Cert: []byte{1}}, eventFrame{Kept: e.ID[:]},
-		map[int]any{1: []any{map[int]any{1: cell, 2: 1, 3: 9, 4: []byte{1}, 5: 1}}},
-		map[int]any{2: []any{map[int]any{1: cell, 2: []any{map[int]any{1: "i", 2: e.ID[:]}}, 3: true}}, 4: e.ID[:]},
-		map[int]any{5: [][]byte{e.Raw, {1}}, 6: e.ID[:5], 7: []string{"thief"}, 8: []any{map[int]any{1: "thief", 2: id.Cert.Raw}}}} {
-		var b bytes.Buffer
-		if err := wire.WriteFrame(&b, v); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b.Bytes())
-	}
-	read := pending.Reader(ring, set)
-	f.Fuzz(func(t *testing.T, b []byte) { read(bufio.NewReader(bytes.NewReader(b)), b) })
 }

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"testing"
 
@@ -38,26 +40,56 @@ func (s *Set) Rot(t *testing.T, id alerts.Hash) {
 	}
 }
 
-// Reader reads what any peer might say as a frame of a stream and as a turn of an exchange, and answers it.
-func Reader(ring *trust.Ring, set *Set) func(r *bufio.Reader, b []byte) {
+// Reader reads what any peer might say as frames of a stream and as turns of an exchange, and answers it.
+// Whatever came in can be said again, an answer fits a frame, and what waits for certificates is bounded.
+func Reader(ring *trust.Ring, set *Set) func(t *testing.T, b []byte) {
 	l := &Links{cfg: LinksConfig{Ring: ring, Set: set}, take: newTaker(ring, set, nil)}
 	s := &Sync{cfg: SyncConfig{Ring: ring, Set: set, Heads: func() []Head { return []Head{{Cell: "yongqing"}} }}, take: l.take}
 	s.ctx = context.Background()
-	return func(r *bufio.Reader, b []byte) {
+	return func(t *testing.T, b []byte) {
 		in := &inbound{l: l, peer: "thief", held: held{t: l.take}, acks: make(chan taken, 1), asks: make(chan alerts.StationID, 1)}
-		var f frame
-		for wire.ReadFrameMax(r, &f, maxFrame) == nil {
-			in.take(f)
-			f = frame{}
+		reads(t, b, maxFrame, func(f frame) { in.take(f) })
+		if in.held.size > maxHeld {
+			t.Errorf("%d events wait for certificates", in.held.size)
 		}
 		for _, opens := range []bool{true, false} {
-			d, again := s.side("thief", opens), bufio.NewReader(bytes.NewReader(b))
-			var m message
-			for wire.ReadFrame(again, &m) == nil {
-				d.step(m)
-				m = message{}
-			}
+			d := s.side("thief", opens)
+			reads(t, b, wire.MaxFrame, func(m message) {
+				out := d.step(m)
+				if len(out.Events) > batch || len(out.Certs) > maxHeld {
+					t.Errorf("an answer of %d events and %d certificates", len(out.Events), len(out.Certs))
+				}
+				if err := wire.WriteFrame(io.Discard, out); err != nil {
+					t.Errorf("an answer that cannot be sent: %v", err)
+				}
+			})
 		}
+	}
+}
+
+// reads reads frames until one is bad, and says and reads each again.
+func reads[T any](t *testing.T, b []byte, limit int, took func(T)) {
+	for r := bufio.NewReader(bytes.NewReader(b)); ; {
+		var v, again T
+		err := wire.ReadFrameMax(r, &v, limit)
+		if err != nil {
+			if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.Is(err, wire.ErrMalformed) {
+				t.Errorf("unnamed error: %v", err)
+			}
+			return
+		}
+		var said, twice bytes.Buffer
+		if err := wire.WriteFrame(&said, v); err != nil {
+			t.Fatal(err)
+		}
+		form := bytes.Clone(said.Bytes())
+		if err := wire.ReadFrame(bufio.NewReader(&said), &again); err != nil {
+			t.Fatalf("%+v cannot be said again: %v", v, err)
+		}
+		if err := wire.WriteFrame(&twice, again); err != nil || !bytes.Equal(twice.Bytes(), form) {
+			t.Fatalf("%+v became %+v", v, again)
+		}
+		took(v)
 	}
 }
 

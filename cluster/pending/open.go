@@ -58,6 +58,9 @@ func (s *Set) load() (read []alerts.Event, err error) {
 		}
 	}
 	db, err := s.disk.Open("pending", "", s.path, eventsBucket)
+	if errors.Is(err, disk.ErrDamaged) {
+		return s.salvage(), err
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +70,17 @@ func (s *Set) load() (read []alerts.Event, err error) {
 	}
 	s.db = db
 	return read, nil
+}
+
+// salvage is what can still be read of a file whose pages do not hold together.
+func (s *Set) salvage() (out []alerts.Event) {
+	err := disk.Salvage(s.path, eventsBucket, func(name, raw []byte) {
+		if e, err := s.decode(bytes.Clone(raw)); err == nil && bytes.Equal(name, e.ID[:]) {
+			out = append(out, e)
+		}
+	})
+	s.log.Warn("pending set: read past the damage", zap.Int("events", len(out)), zap.Error(err))
+	return out
 }
 
 // peek is what a file holds that cannot be written to.

@@ -262,42 +262,6 @@ func TestBadTokensSayWhy(t *testing.T) {
 	}
 }
 
-func FuzzToken(f *testing.F) {
-	text, err := county(f, "yongqing").Token(trust.Who{Cell: "yongqing", Kind: alerts.Village}, []string{"10.77.0.1:9080"}, time.Hour)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Fuzz(func(t *testing.T, text string) {
-		if _, err := trust.ParseToken(text); err != nil && !errors.Is(err, trust.ErrNotToken) && !errors.Is(err, trust.ErrTokenBroken) {
-			t.Fatalf("unnamed error: %v", err)
-		}
-	})
-}
-
-func FuzzCertificate(f *testing.F) {
-	a := county(f, "yongqing")
-	f.Add(station(f, a, "post", alerts.PolicePost).Cert.Raw)
-	r := ring(f, a)
-	f.Fuzz(func(t *testing.T, der []byte) {
-		if _, err := r.Add(der); err != nil && !errors.Is(err, trust.ErrForeign) {
-			t.Fatalf("unnamed error: %v", err)
-		}
-	})
-}
-
-func FuzzCheck(f *testing.F) {
-	a := county(f, "yongqing")
-	id := station(f, a, "post", alerts.PolicePost)
-	e, err := id.Sign(note())
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(e.Raw)
-	r := ring(f, a, id)
-	f.Fuzz(func(t *testing.T, raw []byte) { r.Check(raw) })
-}
-
 func TestFullDiskStillBelieves(t *testing.T) {
 	a, dir := county(t, "yongqing"), filepath.Join(t.TempDir(), "ring")
 	r, err := trust.NewRing(a.Root, dir)

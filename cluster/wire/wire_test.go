@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -249,6 +250,9 @@ func FuzzEntry(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		e, err := wire.DecodeEntry(b)
 		if err != nil {
+			if !errors.Is(err, wire.ErrMalformed) {
+				t.Fatalf("unnamed error: %v", err)
+			}
 			return
 		}
 		if again, err := wire.EncodeEntry(e); err != nil || !bytes.Equal(again, b) {
@@ -257,12 +261,33 @@ func FuzzEntry(f *testing.F) {
 	})
 }
 
+// FuzzFrame: whatever a peer says, reading it costs memory in proportion, and what was read can be said again.
 func FuzzFrame(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x02\xa1\x01\x02"))
+	f.Add([]byte("\x00\x51\x00\x00\xa1")) // a length within the limit, and nothing behind it
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var v alerts.Receipts
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
 		r := bufio.NewReader(bytes.NewReader(b))
-		for wire.ReadFrame(r, &v) == nil {
+		for {
+			var v, again alerts.Receipts
+			if err := wire.ReadFrame(r, &v); err != nil {
+				if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.Is(err, wire.ErrMalformed) {
+					t.Fatalf("unnamed error: %v", err)
+				}
+				break
+			}
+			var out bytes.Buffer
+			if err := wire.WriteFrame(&out, v); err != nil {
+				t.Fatal(err)
+			}
+			if err := wire.ReadFrame(bufio.NewReader(&out), &again); err != nil || again != v {
+				t.Fatalf("%+v came back as %+v, %v", v, again, err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > uint64(1<<20+2000*len(b)) {
+			t.Errorf("%d bytes of input took %d of memory", len(b), took)
 		}
 	})
 }

@@ -11,11 +11,9 @@ const fields: Partial<Record<Kind, Field>> = {
   stood_down: 'alarm',
 };
 
-/**
- * The deed, with the last decision on the same field that this screen shows its maker; empty where it shows
- * none. Left out, it would count as made upon whatever the station knows by then, of which nobody has seen anything.
- */
+/** The deed, with the last decision on the same field that this screen shows its maker. */
 export function deciding(i: Shown, deed: Deed): Deed {
   const field = fields[deed.kind];
-  return field ? { ...deed, saw: i.latest?.[field] ?? '' } : deed;
+  const saw = field && i.latest?.[field];
+  return saw ? { ...deed, saw } : deed;
 }
