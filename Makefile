@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test browser check fuzz bench sim clean
+.PHONY: help run build ui test browser check fuzz bench sim chaos clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,15 @@ SEEDS ?= 300
 SEED  ?= 1
 sim: ## let SEEDS counties live through their faults in virtual time, from SEED on, and check each
 	go test ./node/sim -run 'TestCounty$$' -count=1 -timeout 0 -seeds $(SEEDS) -seed $(SEED)
+
+MINUTES ?= 5
+CHAOS_TOOLS = ip:iproute2 nft:nftables tc:iproute2 strace:strace
+
+chaos: build ## real processes under faults, in network namespaces (root): make chaos MINUTES=60
+	@missing=""; for t in $(CHAOS_TOOLS); do command -v "$${t%%:*}" >/dev/null || missing="$$missing $${t##*:}"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ]; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; fi
+	go build -o bin/chaos ./cmd/chaos
+	bin/chaos run --minutes $(MINUTES) $(CHAOS)
 
 clean: ## remove what was built; a county's data stays
 	rm -rf bin ui/dist/app ui/node_modules ui/e2e/shots

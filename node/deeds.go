@@ -193,7 +193,7 @@ func (n *Node) Kept(id alerts.Hash) (web.Kept, bool) {
 	for _, i := range n.view.all() {
 		for _, line := range i.Log {
 			if line.Event.ID == id && !line.Provisional {
-				return web.Kept{Here: true, Recorded: true, Index: line.Index}, true
+				return web.Kept{Here: true, Recorded: true, Index: line.Index, Refused: refusedBy(line.Verdict)}, true
 			}
 		}
 	}

@@ -26,6 +26,7 @@ type keep struct {
 	near   map[alerts.StationID]bool
 	index  uint64
 	record bool
+	refuse alerts.Code // on the record, and does not count
 }
 
 type keptUntil struct {
@@ -61,6 +62,9 @@ func (k *keeping) recorded(id alerts.Hash, index uint64, refused *web.Refusal) {
 			return
 		}
 		e.record, e.index = true, index
+		if refused != nil {
+			e.refuse = refused.Code
+		}
 		k.old = append(k.old, keptUntil{id, time.Now().Add(keptFor)})
 		for len(k.old) > 0 && time.Now().After(k.old[0].until) {
 			delete(k.events, k.old[0].event)
@@ -98,5 +102,13 @@ func (k *keeping) kept(id alerts.Hash) (web.Kept, bool) {
 }
 
 func (e *keep) kept() web.Kept {
-	return web.Kept{Here: e.here, Near: len(e.near), Recorded: e.record, Index: e.index}
+	return web.Kept{Here: e.here, Near: len(e.near), Recorded: e.record, Index: e.index, Refused: e.refuse}
+}
+
+// refusedBy is why an entry does not count; empty: it counts.
+func refusedBy(v alerts.Verdict) alerts.Code {
+	if v.Accepted() {
+		return ""
+	}
+	return v.Code
 }

@@ -164,8 +164,12 @@ func (n *Node) join(on Ground) error {
 // showAll brings into the view what this station knew before it started.
 func (n *Node) showAll() {
 	for _, cell := range n.Cells() {
-		var known []alerts.IncidentID
+		var (
+			known []alerts.IncidentID
+			at    web.Cursor
+		)
 		n.read(cell, func(s *alerts.State) {
+			at = web.Cursor{Epoch: s.Epoch, Index: s.Index}
 			for _, i := range s.Incidents() {
 				known = append(known, i.ID)
 			}
@@ -174,7 +178,7 @@ func (n *Node) showAll() {
 			known = append(known, e.Incident)
 		}
 		for _, id := range known {
-			n.view.touch(cell, id)
+			n.view.record(cell, id, at) // of all together
 		}
 	}
 	n.view.refresh()
@@ -203,7 +207,7 @@ func (n *Node) events() cluster.Events {
 		},
 		Recorded: func(cell alerts.CellID, c alerts.Change) {
 			e := c.Entry.Event
-			n.view.touch(cell, e.Incident)
+			n.view.record(cell, e.Incident, web.Cursor{Epoch: c.Entry.Epoch, Index: c.Entry.Index})
 			var refused *web.Refusal
 			if !c.Entry.Verdict.Accepted() {
 				refused = n.refusal(c.Entry)

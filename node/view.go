@@ -1,6 +1,8 @@
 package node
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,12 +40,13 @@ type view struct {
 	next      int
 
 	live bool                  // run has begun: what was known before is there, and news may be late
-	held map[touched]time.Time // until when news from before a cut is held back; run's own
+	held map[touched]time.Time // until when news from before a cut is held back
 
 	dirtyMu sync.Mutex
 	dirty   []touched // incidents to make anew, in the order they were touched
 	queued  map[touched]bool
-	other   []web.Change // other changes, published after the incidents touched before them
+	reached map[alerts.CellID]web.Cursor // how far the record's entries have touched their incidents
+	other   []web.Change                 // other changes, published after the incidents touched before them
 	wake    chan struct{}
 	stop    chan struct{}
 	done    chan struct{}
@@ -62,6 +65,7 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 		watchers:  map[int]func(web.Change){},
 		held:      map[touched]time.Time{},
 		queued:    map[touched]bool{},
+		reached:   map[alerts.CellID]web.Cursor{},
 		wake:      make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -88,13 +92,19 @@ func (v *view) close() error {
 	return nil
 }
 
-// touch says that the record or the pending set changed for an incident. It never blocks.
-func (v *view) touch(cell alerts.CellID, in alerts.IncidentID) {
+// touch says that the pending set changed for an incident. It never blocks.
+func (v *view) touch(cell alerts.CellID, in alerts.IncidentID) { v.record(cell, in, web.Cursor{}) }
+
+// record says that the record changed for an incident, by the entry at that place. Entries come in order.
+func (v *view) record(cell alerts.CellID, in alerts.IncidentID, at web.Cursor) {
 	t := touched{cell, in}
 	v.dirtyMu.Lock()
 	if !v.queued[t] {
 		v.queued[t] = true
 		v.dirty = append(v.dirty, t)
+	}
+	if v.reached[cell].Before(at) {
+		v.reached[cell] = at
 	}
 	v.dirtyMu.Unlock()
 	v.poke()
@@ -131,38 +141,58 @@ func (v *view) poke() {
 	}
 }
 
+// refresh makes anew what was touched. The place in the record moves on only with the last change of a
+// cell: who keeps it and goes to another station must not lack what was still to come here.
 func (v *view) refresh() {
 	v.dirtyMu.Lock()
-	dirty, other := v.dirty, v.other
+	dirty, other, reached := v.dirty, v.other, maps.Clone(v.reached)
 	v.dirty, v.other = nil, nil
 	clear(v.queued)
 	v.dirtyMu.Unlock()
+	last := map[alerts.CellID]web.Change{}
 	for _, t := range dirty {
-		if c, ok := v.look(t); ok {
-			v.publish(c)
+		c, ok := v.look(t)
+		if !ok {
+			continue
 		}
+		if before, waits := last[t.cell]; waits {
+			v.publish(before)
+		}
+		last[t.cell] = c
+	}
+	v.moveTo(reached)
+	for _, cell := range slices.Sorted(maps.Keys(last)) {
+		c := last[cell]
+		c.Cursor = v.cursor(cell)
+		v.publish(c)
 	}
 	for _, c := range other {
 		v.publish(c)
 	}
 }
 
+// moveTo says up to where everything is shown; not while late news is held back, which is not shown yet.
+func (v *view) moveTo(reached map[alerts.CellID]web.Cursor) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for cell, at := range reached {
+		if len(v.held) == 0 && v.cursors[cell].Before(at) {
+			v.cursors[cell] = at
+		}
+	}
+}
+
 // look makes one incident anew.
 func (v *view) look(t touched) (web.Change, bool) {
-	var (
-		i  *alerts.Incident
-		at web.Cursor
-	)
+	var i *alerts.Incident
 	pending := v.from.pending(t.cell, t.in)
 	if !v.from.read(t.cell, func(s *alerts.State) {
 		i = v.rules.Look(s, t.in, pending, v.standing, time.Now())
-		at = web.Cursor{Epoch: s.Epoch, Index: s.Index}
 	}) {
 		return web.Change{}, false
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.cursors[t.cell] = at
 	if i == nil || v.hold(t, i) {
 		return web.Change{}, false // pending events whose raising event has not come yet, or late news
 	}
@@ -170,7 +200,7 @@ func (v *view) look(t touched) (web.Change, bool) {
 		v.order = append(v.order, t.in)
 	}
 	v.incidents[t.in] = i
-	return web.Change{Incident: i, Cursor: at}, true
+	return web.Change{Incident: i, Cursor: v.cursors[t.cell]}, true
 }
 
 // hold reports whether an incident that is new here is not to be shown yet; it is looked at again in time.

@@ -10,6 +10,7 @@ import (
 	"runtime/pprof"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -94,7 +95,7 @@ func start(cfg node.Config, log *zap.Logger, figures prometheus.Collector) (_ *s
 	if err := probe(cfg); err != nil {
 		return nil, err
 	}
-	n, err := node.Open(cfg, log, figures)
+	n, err := node.Open(cfg, log, figures, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hivemesh/alerts"
@@ -165,6 +166,34 @@ func TestADecisionUponWhatIsNoLongerSoIsRefused(t *testing.T) {
 		p := a.problem(t)
 		if a.status != 409 || p.Code != "stale" || p.Lost == nil || p.Lost.By != "dispatcher" || p.Lost.Kind != "graded" {
 			t.Errorf("got %d %s", a.status, a.body)
+		}
+	})
+}
+
+// Another desk's decision comes first in the record. Who waits for the record is told so, and not that his
+// own is "on the record", where it stands as refused.
+func TestWhoWaitsIsToldThatHisDecisionLost(t *testing.T) {
+	inTown(t, func(t *testing.T, v *town) {
+		taken := v.raise("xinzhuang", v.signIn("xinzhuang", "villager"), abduction)
+		v.record()
+		desk := v.signIn("hancun-post", "dispatcher")
+		first := v.complete(alerts.Event{Station: "caojiawu-post", Incident: taken.Incident, Actor: "dispatcher2", Body: &alerts.Graded{Grade: alerts.Grade3}})
+		told := make(chan answer)
+		go func() {
+			told <- v.ask("hancun-post", request{method: "POST", path: "/v1/incidents/" + string(taken.Incident) + "/events", token: desk,
+				body: `{"kind":"graded","grade":2,"saw":""}`, header: map[string]string{"Prefer": "wait=10"}})
+		}()
+		synctest.Wait()
+		v.mu.Lock()
+		v.pending = append([]alerts.Event{first}, v.pending...)
+		v.mu.Unlock()
+		v.record()
+		a := <-told
+		if a.status != http.StatusConflict {
+			t.Fatalf("told %d %s", a.status, a.body)
+		}
+		if p := a.problem(t); p.Code != "stale" || p.Lost == nil || p.Lost.By != "dispatcher2" {
+			t.Errorf("told %s", a.body)
 		}
 	})
 }

@@ -159,7 +159,11 @@ func (c *county) record() {
 		c.state.Apply(alerts.Entry{Epoch: 1, Index: n, Event: e, Verdict: v, At: time.Now().UTC(), By: by})
 		c.pending = c.pending[1:]
 		c.show(e.Incident)
-		c.tell(Change{Event: e.ID, Kept: Kept{Here: true, Near: 2, Recorded: true, Index: n}})
+		kept := Kept{Here: true, Near: 2, Recorded: true, Index: n}
+		if !v.Accepted() {
+			kept.Refused = v.Code
+		}
+		c.tell(Change{Event: e.ID, Kept: kept})
 		if !v.Accepted() {
 			c.tell(Change{Event: e.ID, Refused: &Refusal{Event: e.ID, Incident: e.Incident, Code: v.Code, Lost: v.Lost, Reason: "another came first"}})
 		}
@@ -371,7 +375,11 @@ func (s *fakeStation) Kept(event alerts.Hash) (Kept, bool) {
 	}
 	for _, e := range s.county.state.Entries() {
 		if e.Event.ID == event {
-			return Kept{Here: true, Recorded: true, Index: e.Index}, true
+			k := Kept{Here: true, Recorded: true, Index: e.Index}
+			if !e.Verdict.Accepted() {
+				k.Refused = e.Verdict.Code
+			}
+			return k, true
 		}
 	}
 	return Kept{}, false

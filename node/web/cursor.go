@@ -36,8 +36,8 @@ func parseCursor(s string) (Cursor, error) {
 	return c, nil
 }
 
-// before reports whether c is an earlier place than d in the same record.
-func (c Cursor) before(d Cursor) bool {
+// Before reports whether c is an earlier place than d in the same record.
+func (c Cursor) Before(d Cursor) bool {
 	return c.Epoch < d.Epoch || c.Epoch == d.Epoch && c.Index < d.Index
 }
 

@@ -31,7 +31,8 @@ var clientID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
 
 const deedDoc = "One fact or decision about the incident; `kind` says which, and the body's own fields stand flat beside it. " +
 	"A decision names in `saw` the event of `latest` on its field that you saw: if another came first, yours is refused " +
-	"with 409 and `lost` says whose it was. `id` is yours: trying again with it makes no second event. A wave without " +
+	"with 409 and `lost` says whose it was. An empty `saw` says that you saw none; without `saw` it is what the station shows. " +
+	"`id` is yours: trying again with it makes no second event. A wave without " +
 	"its number is the next one."
 
 type deedInput struct {

@@ -343,7 +343,7 @@ func (h *hub) show(s *socket, c Change, tail string, items []item) []item {
 		return items
 	}
 	if known, ok := s.behind[i.Cell]; ok {
-		if c.Cursor.before(known) {
+		if c.Cursor.Before(known) {
 			return items
 		}
 		delete(s.behind, i.Cell)

@@ -287,7 +287,7 @@ func (h *hub) resume(s *socket, given map[alerts.CellID]string, say map[alerts.C
 		c, _ := parseCursor(text) // checked by parseHello
 		here := h.station.Cursor(cell)
 		switch {
-		case here.before(c):
+		case here.Before(c):
 			if s.behind == nil {
 				s.behind = map[alerts.CellID]Cursor{}
 			}
@@ -330,7 +330,7 @@ func (h *hub) all() *history {
 			return 0
 		case x == never:
 			return 1
-		case y == never || x.before(y):
+		case y == never || x.Before(y):
 			return -1
 		}
 		return 1
@@ -350,7 +350,7 @@ func (h *hub) since(s *socket, after map[alerts.CellID]Cursor) []item {
 		}
 		at := recordedAt(i)
 		if c, ok := after[i.Cell]; ok {
-			if !c.before(at) && !i.Provisional() {
+			if !c.Before(at) && !i.Provisional() {
 				continue
 			}
 		} else if i.Status.Closed() {
@@ -370,7 +370,7 @@ func (h *hub) past(s *socket, cell alerts.CellID, after Cursor) []item {
 	all := h.all()
 	var items []item
 	for _, i := range all.list {
-		if at := recordedAt(i); i.Cell == cell && (after.before(at) || i.Provisional()) {
+		if at := recordedAt(i); i.Cell == cell && (after.Before(at) || i.Provisional()) {
 			items = h.shown(s, i, at, all, items)
 		}
 	}

@@ -61,7 +61,7 @@ func (h *hub) own(t Taken, p alerts.PersonID) {
 
 // kept tells an event's maker how it is kept now. Called with h.mu held.
 func (h *hub) kept(event alerts.Hash, k Kept) {
-	if k.Recorded {
+	if k.Counts() {
 		for _, w := range h.waiters[event] {
 			w <- outcome{kept: &k}
 		}
@@ -150,8 +150,8 @@ func (h *hub) await(ctx context.Context, event alerts.Hash, wait time.Duration) 
 	h.mu.Unlock()
 	defer h.unwait(event, w)
 	k, ok := h.station.Kept(event)
-	if ok && k.Recorded {
-		return &k, nil
+	if ok && k.Counts() {
+		return &k, nil // of one that does not count, the refusal is on its way with whom it lost to
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()

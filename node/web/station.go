@@ -132,7 +132,12 @@ type Kept struct {
 	Near     int    `json:"near"`     // other stations that said they fsynced it
 	Recorded bool   `json:"recorded"` // in the cell's record
 	Index    uint64 `json:"index,omitempty"`
+
+	Refused alerts.Code `json:"refused,omitempty" doc:"on the record, and does not count: why"`
 }
+
+// Counts reports whether the event is on the record and counts there.
+func (k Kept) Counts() bool { return k.Recorded && k.Refused == "" }
 
 // Taken is the answer to a raise or a deed.
 type Taken struct {

@@ -423,6 +423,10 @@ export interface Kept {
   index?: number;
   near: number;
   recorded: boolean;
+  /**
+   * on the record, and does not count: why
+   */
+  refused?: string;
 }
 export interface Fault {
   message: string;
@@ -725,6 +729,10 @@ export interface KeptFrame {
   index?: number;
   near: number;
   recorded: boolean;
+  /**
+   * on the record, and does not count: why
+   */
+  refused?: string;
   type: 'kept';
 }
 export interface Landmark {

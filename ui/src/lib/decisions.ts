@@ -11,9 +11,11 @@ const fields: Partial<Record<Kind, Field>> = {
   stood_down: 'alarm',
 };
 
-/** The deed, with the last decision on the same field that this screen shows its maker. */
+/**
+ * The deed, with the last decision on the same field that this screen shows its maker; empty where it shows
+ * none. Left out, it would count as made upon whatever the station knows by then, of which nobody has seen anything.
+ */
 export function deciding(i: Shown, deed: Deed): Deed {
   const field = fields[deed.kind];
-  const saw = field && i.latest?.[field];
-  return saw ? { ...deed, saw } : deed;
+  return field ? { ...deed, saw: i.latest?.[field] ?? '' } : deed;
 }

@@ -1,0 +1,48 @@
+package node
+
+import (
+	"testing"
+	"time"
+
+	"hivemesh/alerts"
+	"hivemesh/node/web"
+)
+
+// aRecord is a record that was folded already; nothing is pending.
+type aRecord struct{ *alerts.State }
+
+func (r aRecord) read(_ alerts.CellID, f func(*alerts.State)) bool          { f(r.State); return true }
+func (aRecord) pending(alerts.CellID, alerts.IncidentID) (p []alerts.Event) { return nil }
+
+// Two matters are recorded in one breath. Whoever was told of the first and leaves for another station must
+// not say that he knows the record up to the second.
+func TestTheCursorClaimsOnlyWhatWasShown(t *testing.T) {
+	const cell = "yongqing"
+	rules, err := LoadRules("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := alerts.NewState(cell)
+	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} })
+	var told []web.Change
+	v.watch(func(c web.Change) { told = append(told, c) })
+	for n, id := range []alerts.IncidentID{"a", "b", "c"} {
+		at := web.Cursor{Epoch: 1, Index: uint64(n + 1)}
+		s.Apply(alerts.Entry{Epoch: at.Epoch, Index: at.Index, Verdict: alerts.Verdict{Code: alerts.Accepted}, At: time.Now(), Event: alerts.Event{
+			ID: alerts.Hash{byte(n + 1)}, Cell: cell, Incident: id, Kind: alerts.KindRaised, Body: &alerts.Raised{Category: "dispute"},
+		}})
+		v.record(cell, id, at)
+	}
+	v.refresh()
+	if len(told) != 3 {
+		t.Fatalf("%d changes, want 3", len(told))
+	}
+	for n, c := range told {
+		if unshown := uint64(n + 2); n < 2 && c.Cursor.Index >= unshown {
+			t.Errorf("change %d, of %s, claims entry %d, which is not shown yet", n, c.Incident.ID, c.Cursor.Index)
+		}
+	}
+	if last := told[2].Cursor; last.Index != 3 || v.cursor(cell) != last {
+		t.Errorf("when all is shown the cursor is %v, the view's %v, want entry 3", last, v.cursor(cell))
+	}
+}
