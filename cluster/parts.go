@@ -29,7 +29,8 @@ func (c *County) openRecords() error {
 		}
 		c.onClose(r.Close)
 		c.cells[cell.ID] = r
-		r.Watch(func(ch alerts.Change) { c.recorded(cell.ID, ch) })
+		r.Watch(func(ch alerts.Change) { c.cfg.Events.Recorded(cell.ID, ch) })
+		r.WatchKept(func(events []alerts.Hash) { c.set.Remove(cell.ID, events) })
 		r.OnReset(func() { c.cfg.Events.Reset(cell.ID) })
 		c.sweep(cell.ID, r)
 	}
@@ -69,12 +70,6 @@ func (c *County) sweep(cell alerts.CellID, r *record.Cell) {
 		}
 	})
 	c.set.Remove(cell, done)
-}
-
-// recorded takes an entry's event out of the pending set, and tells.
-func (c *County) recorded(cell alerts.CellID, ch alerts.Change) {
-	c.cfg.Events.Recorded(cell, ch)
-	c.set.Remove(cell, []alerts.Hash{ch.Entry.Event.ID})
 }
 
 // returnTime is how long events of dropped entries may take to disk before it is said that they are not there.
@@ -122,9 +117,10 @@ func (c *County) openLinks() {
 	c.onClose(c.swaps.Close)
 }
 
+// isRecorded reports whether the record has an event, on disk here: it need not be pending any more.
 func (c *County) isRecorded(cell alerts.CellID, in alerts.IncidentID, id alerts.Hash) (yes bool) {
 	if r := c.cells[cell]; r != nil {
-		r.Read(func(s *alerts.State) { yes = s.Has(in, id) })
+		r.Read(func(s *alerts.State) { yes = s.Has(in, id) && !r.Leaving(id) })
 	}
 	return yes
 }

@@ -17,8 +17,8 @@ import (
 const (
 	// lockTime is how long to wait for another process to let go of a file: one that is just ending.
 	lockTime = 2 * time.Second
-	// closeTime is how long closing waits for a disk that hangs: as long as a service may take to stop.
-	closeTime = 5 * time.Second
+	// ClosePatience is how long closing waits for a disk that hangs: shorter than a service may take to stop.
+	ClosePatience = 5 * time.Second
 )
 
 var (
@@ -42,7 +42,7 @@ type DB struct {
 // Open opens a file, or makes it with these buckets. One that has them already is not written to, so that a
 // station starts on a full disk. Errors: ErrDamaged, ErrInUse, or what the disk said.
 func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
-	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: closeTime}
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: ClosePatience}
 	if err := b.before(Opens); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -64,7 +64,10 @@ func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
 
 // Peek opens a file for reading only, as on a disk that takes no writes.
 func (d *Disk) Peek(store, cell, path string) (*DB, error) {
-	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: closeTime}
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: ClosePatience}
+	if err := b.before(Reads); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(path); err != nil {
 		return nil, err
 	}
@@ -175,7 +178,7 @@ func (b *DB) View(f func(*bbolt.Tx) error) error {
 }
 
 // Close closes the file, or gives up on it: on one that met a bad page at once, on a disk that hangs after
-// closeTime, with ErrHangs.
+// ClosePatience, with ErrHangs.
 func (b *DB) Close() error {
 	if b.broken.Load() {
 		return nil
@@ -232,3 +235,6 @@ func SyncDir(dir string) error {
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
+
+// ReadOnly reports whether it was opened by Peek.
+func (b *DB) ReadOnly() bool { return b.db.IsReadOnly() }

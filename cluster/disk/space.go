@@ -86,7 +86,7 @@ func (d *Disk) run() {
 // Close ends the looking; a disk that hangs is not waited for.
 func (d *Disk) Close() error {
 	close(d.stop)
-	late := time.NewTimer(closeTime)
+	late := time.NewTimer(ClosePatience)
 	defer late.Stop()
 	select {
 	case <-d.done:

@@ -25,8 +25,6 @@ const (
 	// scrubEvery and scrubPage: 10,000 pending events are looked through in 40 minutes, 4 ms at a time.
 	scrubEvery = time.Minute
 	scrubPage  = 256
-	// closeTime is how long Close waits for a disk that hangs.
-	closeTime = 5 * time.Second
 )
 
 // write marks an event for the writer; the caller holds mu.
@@ -251,7 +249,7 @@ func (s *Set) Err() error {
 }
 
 // Close writes what waits, once, and closes the file. Later Puts answer ErrClosed. A disk that hangs is given
-// up after closeTime, with disk.ErrHangs: the writer ends when the disk answers.
+// up after disk.ClosePatience, with disk.ErrHangs: the writer ends when the disk answers.
 func (s *Set) Close() error {
 	s.turn.Lock() // a Put under way ends first, and is written
 	s.mu.Lock()
@@ -263,7 +261,7 @@ func (s *Set) Close() error {
 		return nil
 	}
 	close(s.stop)
-	late := time.NewTimer(closeTime)
+	late := time.NewTimer(disk.ClosePatience)
 	defer late.Stop()
 	select {
 	case <-s.done:

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"path/filepath"
+	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -37,30 +40,105 @@ func others(not alerts.StationID) (out []alerts.StationID) {
 	return out
 }
 
-// A damaged copy stands still and says so, snapshot or not; the station opens, and the others go on.
-func TestADamagedRecordStandsStillAndTheStationOpens(t *testing.T) {
+// A damaged copy is put aside and fetched anew, snapshot or not; the station votes on.
+func TestADamagedRecordIsFetchedAnew(t *testing.T) {
+	for _, snapshot := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCounty(t, three)
+			c.leader()
+			for range 5 {
+				c.raise("post")
+			}
+			c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
+			if snapshot {
+				if err := c.up["post"].cell.council().raft.Snapshot().Error(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.stop("post")
+			c.spoil("post", "record.db", bucketEntries, key(3), make([]byte, 100))
+			c.start("post")
+			c.raise("xinzhuang")
+			c.eventually(20*time.Second, "recorded by all", c.allRecorded(three...))
+			if aside, _ := filepath.Glob(filepath.Join(c.dir, "post", "record.db.damaged-*")); len(aside) != 1 {
+				t.Errorf("the damaged file is not there any more: %v", aside)
+			}
+			c.stop("caojiawu")
+			c.raise("xinzhuang")
+			c.eventually(20*time.Second, "recorded by one and the mended one", c.allRecorded("xinzhuang", "post"))
+			c.checkRecords()
+			c.end()
+		})
+	}
+}
+
+// A record on a full disk: what is agreed is shown, nothing leaves the pending set, another leads; when there
+// is room again the station votes again, without a restart.
+func TestARecordOnAFullDiskResumes(t *testing.T) {
+	for name, fault := range map[string]func(*disk.Trouble){
+		"full":  func(d *disk.Trouble) { d.Fail(syscall.ENOSPC, disk.Writing("record")) },
+		"hangs": func(d *disk.Trouble) { d.Hang(disk.Writing("record")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCounty(t, three)
+				old := c.leader()
+				c.raise(old)
+				c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
+				var left []alerts.Hash
+				b := c.up[old]
+				b.cell.WatchKept(func(ids []alerts.Hash) { left = append(left, ids...) })
+				fault(c.bad[old])
+				start := time.Now()
+				e := c.raise(old)
+				c.eventually(10*time.Second, "recorded under another leader", func() bool {
+					l := c.up[others(old)[0]].cell.leader()
+					return c.allRecorded(three...)() && l != "" && l != old
+				})
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("another led after %v", took)
+				}
+				if s := b.cell.Status(); s.Err == nil || s.Role == Leader || slices.Contains(left, e.ID) || !b.cell.Leaving(e.ID) {
+					t.Errorf("with a bad disk: %+v, left the pending set %v", s, left)
+				}
+				c.bad[old].Heal()
+				c.eventually(10*time.Second, "votes again and has it on disk", func() bool {
+					s := b.cell.Status()
+					return s.Err == nil && s.Role != Follower && !b.cell.Leaving(e.ID)
+				})
+				c.stop(others(old)[0])
+				c.raise(old)
+				c.eventually(20*time.Second, "its vote counts", c.allRecorded(old, others(old)[1]))
+				c.checkRecords()
+				c.end()
+			})
+		})
+	}
+}
+
+// The disk cannot even be opened: the station is up, follows, and votes when the disk is well.
+func TestARecordOpensOnADeadDisk(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCounty(t, three)
 		c.leader()
-		for range 5 {
+		for range 3 {
 			c.raise("post")
 		}
 		c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
-		if err := c.up["post"].cell.council().raft.Snapshot().Error(); err != nil {
-			t.Fatal(err)
-		}
 		c.stop("post")
-		c.spoil("post", "record.db", bucketEntries, key(3), make([]byte, 100))
+		c.bad["post"].Fail(syscall.EIO, func(disk.Op) bool { return true })
 		b := c.start("post")
-		if s := b.cell.Status(); s.Err == nil {
-			t.Errorf("a damaged record is not noticed: %+v", s)
+		c.raise("xinzhuang")
+		c.eventually(20*time.Second, "followed in memory", c.allRecorded(three...))
+		if s := b.cell.Status(); s.Err == nil || s.Role != Follower || b.cell.store.Kept() != 0 {
+			t.Errorf("on a dead disk: %+v, kept to %d", s, b.cell.store.Kept())
 		}
-		c.raise("xinzhuang")
-		c.eventually(20*time.Second, "recorded by the others", c.allRecorded(others("post")...))
-		// its vote still counts: raft's own log is whole
-		c.stop("caojiawu")
-		c.raise("xinzhuang")
-		c.eventually(20*time.Second, "recorded by one and the damaged one's vote", c.allRecorded("xinzhuang"))
+		c.bad["post"].Heal()
+		c.eventually(10*time.Second, "votes again", func() bool {
+			s := b.cell.Status()
+			return s.Err == nil && s.Role == Voter && b.cell.store.Kept() == s.Index
+		})
+		c.checkRecords()
 		c.end()
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -78,6 +77,7 @@ type Cell struct {
 	fold  *fold
 	sits  atomic.Pointer[council] // raft's part; nil between two of them
 	anew  chan struct{}           // the council is to be opened anew
+	well  chan struct{}           // the store's disk works again
 	poke  chan struct{}
 
 	ctx    context.Context
@@ -94,30 +94,38 @@ type Cell struct {
 	vouch  *vouch                        // the latest head a leader signed
 	fed    map[alerts.StationID]*feeding // who follows us
 	meets  map[alerts.StationID]bool     // whom we ask for their epoch just now
+
+	leaving leaving
 }
 
 // Open opens a record and takes part in its cell. The fold shows all that is kept here when it returns.
 func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	c := &Cell{
-		cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1), anew: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{},
+		cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1),
+		anew: make(chan struct{}, 1), well: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{},
 		fed: map[alerts.StationID]*feeding{}, meets: map[alerts.StationID]bool{},
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, err
-	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("open the record of cell %s: %w", cfg.Cell, err), c.closeStores())
 			c.cancel()
 		}
 	}()
-	if c.store, err = openStore(cfg.Disk, cfg.Cell, filepath.Join(cfg.Dir, "record.db")); err != nil {
+	if c.store, err = openStore(cfg.Disk, cfg.Cell, filepath.Join(cfg.Dir, "record.db"), c.log, c.storeWatch()); err != nil {
 		return nil, err
 	}
-	if c.fold, err = newFold(cfg.Cell, c.store); err != nil {
+	c.fold, err = newFold(cfg.Cell, c.store)
+	if errors.Is(err, errRotten) || errors.Is(err, disk.ErrDamaged) {
+		if err = c.store.Repair(err); err == nil {
+			c.fold, err = newFold(cfg.Cell, c.store)
+		}
+	}
+	if err != nil && c.store.Err() == nil {
 		c.fold.Stop(err) // the station lives on and says so
 	}
+	c.leaving.forget(c.store.Kept())
+	c.fold.Watch(c.leaving.recorded)
 	c.fold.back = cfg.Returned
 	if err := c.fold.GiveBack(); err != nil {
 		c.log.Warn("events of dropped entries wait", zap.Error(err))
@@ -125,6 +133,7 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	c.convoke()
 	h.add(c)
 	c.wg.Go(c.keepCouncil)
+	c.wg.Go(c.tend)
 	c.wg.Go((&source{c: c, rest: map[alerts.StationID]rest{}}).run)
 	return c, nil
 }
@@ -234,7 +243,7 @@ func (c *Cell) mayVote(s alerts.StationID) bool {
 
 func (c *Cell) leads() bool {
 	k := c.council()
-	return k != nil && k.raft != nil && k.raft.State() == raft.Leader && c.Err() == nil
+	return k != nil && k.raft != nil && k.raft.State() == raft.Leader && c.Err() == nil && k.fsm.whole()
 }
 
 // raftLeader is who leads as raft here knows; empty where it does not know, or no longer takes part.
@@ -296,6 +305,9 @@ func (c *Cell) raftVoters() (out []alerts.StationID) {
 func (c *Cell) Err() error {
 	if err := c.fold.Err(); err != nil {
 		return err
+	}
+	if err := c.store.Err(); err != nil {
+		return fmt.Errorf("the record is not kept here: %w", err)
 	}
 	return c.council().reason()
 }

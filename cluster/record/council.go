@@ -30,6 +30,7 @@ type council struct {
 	layer *layer
 	trans *raft.NetworkTransport
 	peers *contacts
+	fsm   *fsm
 	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
 
 	ctx    context.Context // ends with this council, or with the cell
@@ -45,7 +46,11 @@ func (c *Cell) openCouncil() *council {
 	e := c.fold.Era()
 	k := &council{Cell: c, era: e, dir: filepath.Join(c.cfg.Dir, e.folder()), layer: newLayer(c, e)}
 	k.ctx, k.cancel = context.WithCancel(c.ctx)
-	if err := k.openRaft(); err != nil {
+	err := c.store.Err()
+	if err == nil {
+		err = k.openRaft()
+	}
+	if err != nil {
 		k.die(fmt.Errorf("raft does not start: %w", err))
 	}
 	if k.raft != nil {
@@ -78,8 +83,9 @@ func (k *council) openRaft() (err error) {
 	if err := k.found(conf, snaps); err != nil {
 		return err
 	}
+	k.fsm = newFSM(k.fold, k.era)
 	err = disk.Guarded(func() (err error) { // it panics at a log that it cannot read
-		k.raft, err = raft.NewRaft(conf, newFSM(k.fold, k.era), k.logs, k.logs, snaps, k.peers)
+		k.raft, err = raft.NewRaft(conf, k.fsm, k.logs, k.logs, snaps, k.peers)
 		return err
 	})
 	k.logs.parks.Store(true) // from now on a goroutine of raft's own asks

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/memnet"
 	"hivemesh/cluster/trust"
 )
@@ -46,6 +47,7 @@ type county struct {
 	ids      map[alerts.StationID]*trust.Identity
 	founders []alerts.StationID
 	up       map[alerts.StationID]*box
+	bad      map[alerts.StationID]*disk.Trouble
 	made     []alerts.Event
 	away     map[alerts.StationID]bool // whom what is raised does not reach
 	links    Profile
@@ -82,7 +84,7 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 	}
 	c := &county{
 		t: t, net: memnet.New(1), dir: t.TempDir(), founders: founders, ids: map[alerts.StationID]*trust.Identity{},
-		up: map[alerts.StationID]*box{}, away: map[alerts.StationID]bool{},
+		up: map[alerts.StationID]*box{}, bad: map[alerts.StationID]*disk.Trouble{}, away: map[alerts.StationID]bool{},
 		links: links, side: map[alerts.StationID]int{},
 	}
 	for _, s := range slices.Concat(founders, others) {
@@ -91,6 +93,7 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 			t.Fatal(err)
 		}
 		c.ids[s] = id
+		c.bad[s] = &disk.Trouble{}
 		c.net.Host(string(s))
 	}
 	for s := range c.ids {
@@ -125,7 +128,7 @@ func (c *county) start(s alerts.StationID) *box {
 		Standing: func(alerts.Event) alerts.Standing {
 			return alerts.Standing{Roles: []alerts.Role{alerts.Officer}, Kind: alerts.PolicePost}
 		},
-		Pending: b.list, Returned: b.returned, Links: c.links, Log: zap.NewNop(),
+		Disk: disk.Bad(c.bad[s].Faults()), Pending: b.list, Returned: b.returned, Links: c.links, Log: zap.NewNop(),
 	})
 	if err != nil {
 		c.t.Fatal(err)

@@ -64,6 +64,11 @@ func (d *duty) turn() time.Duration {
 			}
 			d.ready = true
 		}
+		if !d.c.fsm.whole() { // nothing can be judged upon a record with a hole
+			d.ready = false
+			d.c.raft.LeadershipTransfer()
+			return dutyIdle
+		}
 		b, wait := d.judge()
 		if len(b.Entries) == 0 {
 			return wait

@@ -28,7 +28,7 @@ func (s *store) Era() (raw []byte, err error) {
 // Turn passes over to an epoch in one transaction: entries beyond keep are dropped, those of add follow, and
 // the events of the dropped ones, and the loose ones, wait to be returned to the pending set.
 func (s *store) Turn(raw []byte, keep uint64, add []Raw, loose []alerts.Event) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
+	return s.rewrite(func(tx *bolt.Tx) error {
 		back := tx.Bucket(bucketReturned)
 		for _, e := range loose {
 			if err := back.Put(e.ID[:], e.Raw); err != nil {

@@ -101,8 +101,8 @@ func (f *fold) decode(list [][]byte) ([]alerts.Entry, error) {
 
 // Feed takes entries that stand in the record after base, whose running hash is chain: the fold's own head,
 // or an earlier one, whose entries are then passed over. of is the mark of the epoch whose record they are
-// from. It returns errGap when entries before them are missing, ErrPast when that epoch is over. Any other
-// error stops this record.
+// from. It returns errGap when entries before them are missing, errBehind while the disk takes nothing and much
+// waits for it, ErrPast when that epoch is over. Any other error stops this record.
 func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byte) error {
 	f.feeder.Lock()
 	defer f.feeder.Unlock()
@@ -129,7 +129,9 @@ func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byt
 	if err != nil {
 		return f.Stop(fmt.Errorf("cannot read the record beyond entry %d: %w", head.Index, err))
 	}
-	if err := f.keep(entries, list); err != nil {
+	if err := f.keep(entries, list); errors.Is(err, errBehind) {
+		return err
+	} else if err != nil {
 		return f.Stop(fmt.Errorf("keep the record: %w", err))
 	}
 	f.tell(f.apply(entries))

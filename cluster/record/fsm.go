@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -16,12 +17,17 @@ import (
 // be further on by the stream, in the midst of a batch even, and what counts must not depend on that.
 type fsm struct {
 	*fold
-	of alerts.Hash // the mark of its epoch
-	at Head
+	of      alerts.Hash // the mark of its epoch
+	at      Head
+	reached atomic.Uint64 // at.Index, for others
 }
 
 // newFSM begins where the epoch does.
 func newFSM(f *fold, of era) *fsm { return &fsm{fold: f, of: of.mark, at: of.reached(of.Base)} }
+
+// whole reports whether the fold has all that raft here agreed on. One that lost entries, or whose disk takes
+// none, gets them from others by the stream, and may not lead meanwhile.
+func (m *fsm) whole() bool { return m.Head().Index >= m.reached.Load() }
 
 // Apply implements raft.FSM. Its response is an error, or nil: the batch counts, or everyone passes it over,
 // because it was logged twice, or judged by a leader that had lost its place.
@@ -37,11 +43,15 @@ func (m *fsm) Apply(l *raft.Log) any {
 	if errors.Is(err, ErrPast) {
 		return err // this council is about to be closed
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, errGap) && !errors.Is(err, errBehind) {
 		return m.Stop(fmt.Errorf("raft log %d: %w", l.Index, err))
 	}
 	for _, e := range b.Entries {
 		m.at = Head{Epoch: m.at.Epoch, Index: m.at.Index + 1, Chain: wire.Chain(m.at.Chain, e)}
+	}
+	m.reached.Store(m.at.Index)
+	if err != nil {
+		return err
 	}
 	return nil
 }
@@ -58,7 +68,7 @@ type snapHead struct {
 
 const snapVersion = 1
 
-// snapshot is the record up to a head. The store is fsynced at each Append, so it may count at once.
+// snapshot is the record up to a head.
 type snapshot struct {
 	fold *fold
 	head Head
@@ -81,6 +91,9 @@ func (s snapshot) Persist(sink raft.SnapshotSink) error {
 }
 
 func (s snapshot) write(w io.Writer) error {
+	if err := s.fold.store.Settle(); err != nil { // raft drops its logs for this
+		return err
+	}
 	h := snapHead{Version: snapVersion, Cell: s.fold.cell, Epoch: s.head.Epoch, Index: s.head.Index, Chain: s.head.Chain}
 	if err := wire.WriteFrame(w, h); err != nil {
 		return err
@@ -145,5 +158,6 @@ func (m *fsm) Restore(from io.ReadCloser) error {
 		return fmt.Errorf("snapshot: %w: it does not end where it says", wire.ErrMalformed)
 	}
 	m.at = Head{Epoch: h.Epoch, Index: h.Index, Chain: h.Chain}
+	m.reached.Store(m.at.Index)
 	return m.Verify(m.at)
 }

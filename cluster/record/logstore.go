@@ -19,7 +19,7 @@ import (
 
 // diskPatience is how long one write may take. A leader whose disk hangs goes on sending heartbeats, so
 // nobody would take its place: after this time it is taken off the network.
-const diskPatience = 10 * time.Second
+const diskPatience = 3 * time.Second
 
 var (
 	bucketLogs = []byte("logs") // raft index → log

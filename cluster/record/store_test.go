@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/raft"
 	bolterrors "go.etcd.io/bbolt/errors"
+	"go.uber.org/zap"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/wire"
@@ -120,7 +121,7 @@ func rawEntries(t testing.TB, c *county, n int) [][]byte {
 
 func newTestFold(t testing.TB) *fold {
 	t.Helper()
-	s, err := openStore(nil, cellID, filepath.Join(t.TempDir(), "record.db"))
+	s, err := openStore(nil, cellID, filepath.Join(t.TempDir(), "record.db"), zap.NewNop(), storeWatch{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,12 +221,14 @@ func child() bool {
 	if err != nil {
 		os.Exit(4)
 	}
-	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"))
+	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"), zap.NewNop(), storeWatch{})
 	if err != nil {
 		os.Exit(5)
 	}
+	var chain alerts.Hash
 	for i := uint64(1); ; i++ {
-		if l.StoreLogs(logs(i, i)) != nil || l.SetUint64([]byte("CurrentTerm"), i) != nil || s.Append([]Raw{{Index: i, Bytes: key(i), Chain: alerts.Hash{byte(i)}}}) != nil {
+		chain = wire.Chain(chain, key(i))
+		if l.StoreLogs(logs(i, i)) != nil || l.SetUint64([]byte("CurrentTerm"), i) != nil || s.Append([]Raw{{Index: i, Bytes: key(i), Chain: chain}}) != nil || s.Settle() != nil {
 			os.Exit(6)
 		}
 		fmt.Println(i)
@@ -261,7 +264,7 @@ func TestWhatWasSaidToBeKeptSurvivesAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"))
+	s, err := openStore(nil, cellID, filepath.Join(dir, "record.db"), zap.NewNop(), storeWatch{})
 	if err != nil {
 		t.Fatal(err)
 	}

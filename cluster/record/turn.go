@@ -80,10 +80,15 @@ func (f *fold) cut(to era, keep uint64, loose []alerts.Event) error {
 	if back, err := f.store.Returned(); err == nil && f.back != nil && len(back) > 0 {
 		f.back(back)
 	}
-	anew := &fold{cell: f.cell, store: f.store, changed: make(chan struct{}), era: to}
-	err := anew.load()
+	return f.anew(to)
+}
+
+// anew folds what is kept once more, in the epoch to; the caller is the feeder.
+func (f *fold) anew(to era) error {
+	fresh := &fold{cell: f.cell, store: f.store, changed: make(chan struct{}), era: to}
+	err := fresh.load()
 	f.mu.Lock()
-	f.era, f.state, f.head, f.err, f.owes = to, anew.state, anew.head, err, true
+	f.era, f.state, f.head, f.err, f.owes = to, fresh.state, fresh.head, err, true
 	f.wake()
 	resets := f.resets
 	f.mu.Unlock()
