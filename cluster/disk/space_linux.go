@@ -26,3 +26,6 @@ func reserved(path string) int64 {
 	}
 	return s.Blocks * 512
 }
+
+// datasync waits until a file's content is on disk.
+func datasync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }

@@ -19,3 +19,5 @@ func reserved(path string) int64 {
 	}
 	return i.Size()
 }
+
+func datasync(f *os.File) error { return f.Sync() }

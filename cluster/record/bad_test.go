@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
@@ -150,7 +151,7 @@ func (r reader) processLogs() error { return r.s.GetLog(1, &raft.Log{}) }
 
 func TestACommittedLogThatCannotBeReadParksRaft(t *testing.T) {
 	said, ended := make(chan error, 1), make(chan struct{})
-	s, err := openLogStore(nil, cellID, filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
+	s, err := openTestLogs(t.TempDir(), func(err error) { said <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,24 +177,60 @@ func TestACommittedLogThatCannotBeReadParksRaft(t *testing.T) {
 	<-ended
 }
 
-// A voter whose raft log is damaged may not vote, but it follows.
-func TestADamagedRaftLogMakesAFollower(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCounty(t, three)
-		c.leader()
-		c.raise("post")
-		c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
-		c.stop("post")
-		c.spoil("post", "raft.db", bucketLogs, key(2), []byte{1})
-		b := c.start("post")
-		c.raise("xinzhuang")
-		c.eventually(20*time.Second, "everybody has it", c.allRecorded(three...))
-		if s := b.cell.Status(); s.Role != Follower || s.Err == nil || s.Leader == "" || s.Source == "" || len(s.Voters) != 3 {
-			t.Errorf("the damaged one says %+v", s)
-		}
-		c.end()
-	})
+// A voter that lost its logs or its vote follows, and never votes again: another vote under its name could make
+// two leaders of one term.
+func TestAVoterThatForgotItsVoteOnlyFollows(t *testing.T) {
+	for name, damage := range map[string]func(c *county, dir string){
+		"a log is damaged": func(c *county, _ string) { c.spoil("post", "raft.db", bucketLogs, key(2), []byte{1}) },
+		"the vote is damaged": func(c *county, dir string) {
+			c.write(filepath.Join(dir, "vote"), bytes.Repeat([]byte{0xa5}, 8192))
+		},
+		"the vote is gone":   func(c *county, dir string) { c.must(os.Remove(filepath.Join(dir, "vote"))) },
+		"the log is gone":    func(c *county, dir string) { c.must(os.Remove(filepath.Join(dir, "raft.db"))) },
+		"the folder is gone": func(c *county, dir string) { c.must(os.RemoveAll(dir)) },
+		"a file lies where the folder was": func(c *county, dir string) {
+			c.must(os.RemoveAll(dir))
+			c.write(dir, []byte("x"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCounty(t, three)
+				c.leader()
+				c.raise("post")
+				c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
+				for range 2 { // a second start finds nothing damaged any more
+					c.stop("post")
+					damage(c, filepath.Join(c.dir, "post"))
+					damage = func(*county, string) {}
+					b := c.start("post")
+					c.raise("xinzhuang")
+					c.eventually(20*time.Second, "everybody has it", c.allRecorded(three...))
+					if s := b.cell.Status(); s.Role != Follower || !errors.Is(s.Err, errVoteless) && name != "a file lies where the folder was" || s.Leader == "" || s.Source == "" || len(s.Voters) != 3 {
+						t.Errorf("the damaged one says %+v", s)
+					}
+				}
+				time.Sleep(5 * firstCure)
+				c.stop("caojiawu")
+				c.raise("xinzhuang")
+				time.Sleep(10 * time.Second)
+				if c.allRecorded("xinzhuang")() {
+					t.Error("it voted again")
+				}
+				c.end()
+			})
+		})
+	}
 }
+
+func (c *county) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *county) write(path string, b []byte) { c.t.Helper(); c.must(os.WriteFile(path, b, 0o600)) }
 
 // Somebody names an index that nobody can show: nobody leaves the leader for it.
 func TestABoastDoesNotDriveFollowersAround(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -63,10 +62,7 @@ func (c *Cell) openCouncil() *council {
 // openRaft fails on a damaged log, which must not keep a station from its alarms: a voter that lost its
 // log may not vote again, but it can follow.
 func (k *council) openRaft() (err error) {
-	if err := os.MkdirAll(k.dir, 0o700); err != nil {
-		return err
-	}
-	if k.logs, err = openLogStore(k.cfg.Disk, k.cfg.Cell, filepath.Join(k.dir, "raft.db"), k.die); err != nil {
+	if k.logs, err = openLogStore(k.cfg.Disk, k.cfg.Cell, k.dir, k.mark(), k.die); err != nil {
 		return err
 	}
 	log := bridge(k.log)
@@ -88,8 +84,25 @@ func (k *council) openRaft() (err error) {
 		k.raft, err = raft.NewRaft(conf, k.fsm, k.logs, k.logs, snaps, k.peers)
 		return err
 	})
+	if err != nil && k.logs.rotten.Load() != nil {
+		err = k.mark().lose(err)
+	}
 	k.logs.parks.Store(true) // from now on a goroutine of raft's own asks
 	return err
+}
+
+// mark lies beside the record's folder: what happens to that must not take it along.
+func (k *council) mark() mark {
+	of := "first"
+	if k.dir != k.cfg.Dir {
+		of = filepath.Base(k.dir)
+	}
+	return mark(k.cfg.Dir + "." + of + ".voter")
+}
+
+// curable reports whether a council that died of err may sit again when the disk is well.
+func curable(err error) bool {
+	return !errors.Is(err, errVoteless) && !errors.Is(err, errRotten) && !errors.Is(err, disk.ErrDamaged)
 }
 
 // found writes the first configuration at a founder: the same at each, so it does not matter who begins.
@@ -115,9 +128,13 @@ func (k *council) die(err error) {
 		k.dead = err
 	}
 	k.mu.Unlock()
-	if first {
-		k.log.Error("this station no longer takes part in the cell's record", zap.Error(err))
-		k.closeTransport()
+	if !first {
+		return
+	}
+	k.log.Error("this station no longer takes part in the cell's record", zap.Error(err))
+	k.closeTransport()
+	if k.raft != nil && !curable(err) { // what it confirmed to the others is lost
+		k.log.Error("it will not again", zap.Error(k.mark().lose(err)))
 	}
 }
 

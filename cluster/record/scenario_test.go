@@ -3,11 +3,13 @@ package record
 import (
 	"errors"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 var (
@@ -226,23 +228,44 @@ func TestAnyWeather(t *testing.T) {
 }
 
 func TestLeaderWhoseDiskFailsIsReplaced(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newCounty(t, three, "zhangyong")
-		old := c.leader()
-		c.raise("zhangyong")
-		c.eventually(20*time.Second, "recorded", c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
-		c.up[old].cell.council().logs.db.Close()
-		for range 5 {
-			c.raise("zhangyong")
-		}
-		c.eventually(20*time.Second, "recorded under another leader, and heard of by the one with the bad disk",
-			c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
-		c.eventually(10*time.Second, "the one with the bad disk says so, and who leads now", func() bool {
-			s := c.up[old].cell.Status()
-			return s.Err != nil && s.Role != Leader && s.Leader != old && s.Leader != ""
+	for name, fault := range map[string]func(*disk.Trouble){
+		"full":   func(d *disk.Trouble) { d.Fail(syscall.ENOSPC, disk.Writing("raft")) },
+		"broken": func(d *disk.Trouble) { d.Fail(syscall.EIO, disk.Writing()) },
+		"hangs":  func(d *disk.Trouble) { d.Hang(disk.Writing("raft", "vote")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCounty(t, three, "zhangyong")
+				old := c.leader()
+				c.raise("zhangyong")
+				c.eventually(20*time.Second, "recorded", c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
+				fault(c.bad[old])
+				start := time.Now()
+				for range 5 {
+					c.raise("zhangyong")
+				}
+				c.eventually(20*time.Second, "recorded under another leader, and heard of by the one with the bad disk",
+					c.allRecorded("post", "xinzhuang", "caojiawu", "zhangyong"))
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				c.eventually(10*time.Second, "the one with the bad disk says so, and who leads now", func() bool {
+					s := c.up[old].cell.Status()
+					return s.Err != nil && s.Role != Leader && s.Leader != old && s.Leader != ""
+				})
+				c.bad[old].Heal()
+				c.eventually(2*longCure, "it votes again, without a restart", func() bool {
+					s := c.up[old].cell.Status()
+					return s.Err == nil && s.Role != Follower
+				})
+				c.stop(others(old)[0])
+				c.raise("zhangyong")
+				c.eventually(20*time.Second, "its vote counts", c.allRecorded(old, others(old)[1], "zhangyong"))
+				c.checkRecords()
+				c.end()
+			})
 		})
-		c.end()
-	})
+	}
 }
 
 func TestAStandingRecordHandsOverTheLead(t *testing.T) {

@@ -15,16 +15,19 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
-	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/wire"
 )
 
+func openTestLogs(dir string, dead func(error)) (*logStore, error) {
+	return openLogStore(nil, cellID, dir, mark(filepath.Join(dir, "mark")), dead)
+}
+
 func openLogs(t *testing.T) *logStore {
 	t.Helper()
-	s, err := openLogStore(nil, cellID, filepath.Join(t.TempDir(), "raft.db"), func(err error) { t.Error(err) })
+	s, err := openTestLogs(t.TempDir(), func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,19 +82,19 @@ func TestLogStoreKeepsItsContract(t *testing.T) {
 // raft panics on an error of its stable store, in a goroutine of its own.
 func TestFailingStoreParksItsCaller(t *testing.T) {
 	said := make(chan error, 1)
-	s, err := openLogStore(nil, cellID, filepath.Join(t.TempDir(), "raft.db"), func(err error) { said <- err })
+	s, err := openTestLogs(t.TempDir(), func(err error) { said <- err })
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.parks.Store(true)
-	s.db.Close()
+	s.ballot.slots.Close()
 	ended, returned := make(chan struct{}), false
 	go func() {
 		defer close(ended)
 		s.SetUint64([]byte("CurrentTerm"), 4)
 		returned = true
 	}()
-	if err := <-said; !errors.Is(err, bolterrors.ErrDatabaseNotOpen) {
+	if err := <-said; !errors.Is(err, os.ErrClosed) {
 		t.Errorf("said %v", err)
 	}
 	select {
@@ -217,7 +220,7 @@ func child() bool {
 	if dir == "" {
 		return false
 	}
-	l, err := openLogStore(nil, cellID, filepath.Join(dir, "raft.db"), func(error) { os.Exit(3) })
+	l, err := openTestLogs(dir, func(error) { os.Exit(3) })
 	if err != nil {
 		os.Exit(4)
 	}
@@ -259,7 +262,7 @@ func TestWhatWasSaidToBeKeptSurvivesAKill(t *testing.T) {
 	if kept < 50 {
 		t.Fatalf("the child ended after %d", kept)
 	}
-	l, err := openLogStore(nil, cellID, filepath.Join(dir, "raft.db"), func(err error) { t.Error(err) })
+	l, err := openTestLogs(dir, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package record
 
 import (
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -29,21 +30,48 @@ func signal(ch chan struct{}) {
 	}
 }
 
+// A council that died of its disk is tried again after firstCure, then after twice as long each time: opening
+// raft disturbs the other voters if it dies again at once.
+const (
+	firstCure = time.Second
+	longCure  = time.Minute
+)
+
 // tend does what is to be done when the disk is well again.
 func (c *Cell) tend() {
+	wait := firstCure
+	cure := time.NewTimer(wait)
+	defer cure.Stop()
 	for {
 		select {
 		case <-c.ctx.Done():
 			return
+		case <-cure.C:
+			wait = min(2*wait, longCure)
+			if c.cure() {
+				wait = firstCure
+			}
+			cure.Reset(wait)
 		case <-c.well:
 			if err := c.fold.Reload(); err != nil {
 				c.log.Error("the record stands still here", zap.Error(err))
 			}
-			if k := c.council(); k != nil && k.reason() != nil {
-				c.reseat()
-			}
+			c.cure()
 		}
 	}
+}
+
+// cure opens a council anew that died of a disk which is well now; true: there is nothing to cure.
+func (c *Cell) cure() bool {
+	k := c.council()
+	if k == nil || k.reason() == nil || !curable(k.reason()) {
+		return true
+	}
+	if c.store.Err() != nil || c.cfg.Disk.Probe("raft", string(c.cfg.Cell), c.cfg.Dir) != nil {
+		return false
+	}
+	c.reseat()
+	return false
 }
 
 // Reload takes in what the store has beyond the fold: a file that could not be read at the start.
