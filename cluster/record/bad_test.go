@@ -194,6 +194,9 @@ func TestAVoterThatForgotItsVoteOnlyFollows(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && name != "a log is damaged" && name != "the folder is gone" {
+				t.Skip("these two are enough for a quick look")
+			}
 			synctest.Test(t, func(t *testing.T) {
 				c := newCounty(t, three)
 				c.leader()
