@@ -46,7 +46,7 @@ func CommitTimes(ctx context.Context, dir string, n, size int, every time.Durati
 		if err := os.MkdirAll(at, 0o700); err != nil {
 			return nil, err
 		}
-		logs, err := openLogStore(nil, "", filepath.Join(at, "raft.db"), func(error) {})
+		logs, err := openLogStore(nil, "", at, mark(filepath.Join(at, "voter")), func(error) {})
 		if err != nil {
 			return nil, err
 		}
