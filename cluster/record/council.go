@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -263,7 +264,7 @@ func (c *Cell) sweepCouncils() error {
 		return err
 	}
 	if len(e.raw) > 0 {
-		old = append(old, filepath.Join(c.cfg.Dir, "raft.db"), filepath.Join(c.cfg.Dir, "snapshots"))
+		old = append(old, filepath.Join(c.cfg.Dir, "raft.db"), filepath.Join(c.cfg.Dir, "vote"), filepath.Join(c.cfg.Dir, "snapshots"))
 	}
 	var errs []error
 	for _, path := range old {

@@ -166,7 +166,8 @@ func (c *county) logged(s alerts.StationID, upon Head, e alerts.Event) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	logs, err := openLogStore(nil, cellID, filepath.Join(c.dir, string(s), "raft.db"), func(err error) { c.t.Error(err) })
+	dir := filepath.Join(c.dir, string(s))
+	logs, err := openLogStore(nil, cellID, dir, mark(dir+".first.voter"), func(err error) { c.t.Error(err) })
 	if err != nil {
 		c.t.Fatal(err)
 	}
