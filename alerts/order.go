@@ -6,9 +6,10 @@ import (
 	"slices"
 )
 
-// InOrder sorts pending events by (step, lane, name), each once: step is one more than the highest step among
-// the predecessors named, so causes stand before what they caused; of equals the more urgent lane goes first,
-// so that no alarm waits behind notes. Views and leaders all find the same order, and no clock has a say.
+// InOrder sorts pending events by (urgency, step, lane, name), each once. Step is one more than the highest step
+// among the predecessors named, so causes stand before what they caused. Urgency is the most urgent lane among
+// an event and those that name it: whatever has to be judged before an alarm goes in front with it, so that no
+// alarm waits behind the notes of a bad day. Views and leaders all find the same order, and no clock has a say.
 func InOrder(pending []Event) []Event {
 	if len(pending) < 2 {
 		return pending
@@ -25,10 +26,30 @@ func InOrder(pending []Event) []Event {
 	for _, e := range list {
 		countSteps(e.ID, byID, steps)
 	}
+	urgency := urgencies(list, steps)
 	slices.SortFunc(list, func(a, b Event) int {
-		return cmp.Or(cmp.Compare(steps[a.ID], steps[b.ID]), cmp.Compare(a.Lane(), b.Lane()), bytes.Compare(a.ID[:], b.ID[:]))
+		return cmp.Or(cmp.Compare(urgency[a.ID], urgency[b.ID]), cmp.Compare(steps[a.ID], steps[b.ID]),
+			cmp.Compare(a.Lane(), b.Lane()), bytes.Compare(a.ID[:], b.ID[:]))
 	})
 	return list
+}
+
+// urgencies hands the lane of each event down to the predecessors that it names.
+func urgencies(list []Event, steps map[Hash]int) map[Hash]Lane {
+	urgency := make(map[Hash]Lane, len(list))
+	for _, e := range list {
+		urgency[e.ID] = e.Lane()
+	}
+	last := slices.Clone(list)
+	slices.SortFunc(last, func(a, b Event) int { return cmp.Compare(steps[b.ID], steps[a.ID]) })
+	for _, e := range last { // who names before who is named
+		for _, p := range e.Prev {
+			if own, here := urgency[p]; here {
+				urgency[p] = min(own, urgency[e.ID])
+			}
+		}
+	}
+	return urgency
 }
 
 // countSteps fills in 1 + the highest step among the predecessors here. Names are hashes over the names of

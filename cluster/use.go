@@ -68,9 +68,9 @@ func (c *County) SetLooking(on bool) {
 }
 
 // Cast sends soft state: the latest of a topic wins, and it may be lost.
-func (c *County) Cast(topic string, body []byte, to ...alerts.StationID) {
+func (c *County) Cast(lane alerts.Lane, topic string, body []byte, to ...alerts.StationID) {
 	if len(to) > 0 {
-		c.links.Cast(topic, body, to...)
+		c.links.Cast(lane, topic, body, to...)
 	}
 }
 

@@ -39,6 +39,9 @@ func (n *Node) describe(r *prometheus.Registry, collectors []prometheus.Collecto
 	gauge("hive_clock_skew_seconds", "How far this box's clock is from what the other stations agree on; 0 while they do not.", func() float64 { return n.county.Skew().Seconds() })
 	gauge("hive_streams_out", "Streams to other stations that are open.", func() float64 { return float64(n.county.Links().Out) })
 	counter("hive_flash_sent_total", "Events handed to streams.", func() float64 { return float64(n.county.Links().Sent) })
+	counter("hive_flash_thinned_total", "Events and soft state not sent to a station because too much waited for it.", func() float64 {
+		return float64(n.county.Links().Thinned)
+	})
 	counter("hive_flash_received_total", "Good events that came over streams, known ones included.", func() float64 {
 		return float64(n.county.Links().Received)
 	})

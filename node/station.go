@@ -140,7 +140,7 @@ func (n *Node) Reached(in alerts.IncidentID, wave int, c web.Counts) {
 	if err != nil {
 		return // a struct of numbers and an id always encodes
 	}
-	n.county.Cast(fmt.Sprintf("%s/%s/%d", receiptsTopic, in, wave), b, n.interested(i)...)
+	n.county.Cast(alerts.LaneStatistic, fmt.Sprintf("%s/%s/%d", receiptsTopic, in, wave), b, n.interested(i)...)
 }
 
 // interested are the other stations that want an incident's receipts: the one that raised it, the leader,
@@ -203,7 +203,7 @@ func (n *Node) sharePositions() {
 	}
 	for k, b := range n.positions.batch() {
 		if len(to) > 0 {
-			n.county.Cast(fmt.Sprintf("%s/%d", positionsTopic, k), b, to...)
+			n.county.Cast(alerts.LanePosition, fmt.Sprintf("%s/%d", positionsTopic, k), b, to...)
 		}
 	}
 }

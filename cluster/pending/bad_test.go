@@ -120,13 +120,20 @@ func TestPeerThatDoesNotReadIsGivenUpAndHoldsNobodyUp(t *testing.T) {
 		m.on["post"].peers = []pending.Peer{{Station: "lazy", Addr: deaf.port.Addr()}}
 		m.on["post"].start()
 		settle(time.Second)
-		e := sign(t, m.on["post"].id, 1, string(make([]byte, 1500)))
-		start, sent := time.Now(), 0
+		links, long := m.on["post"].links, string(make([]byte, 1500))
+		note, start, sent := sign(t, m.on["post"].id, 1, long), time.Now(), 0
 		for range 5000 {
-			sent += m.on["post"].links.Flash(e)
+			sent += links.Flash(note)
 		}
-		if s := m.on["post"].links.Stats(); s.Slow != 1 || sent == 0 || sent == 5000 || time.Since(start) > 0 {
-			t.Errorf("%d of 5000 handed over in %v, %+v", sent, time.Since(start), s)
+		if s := links.Stats(); s.Slow != 0 || s.Thinned != uint64(5000-sent) || sent == 0 || sent == 5000 {
+			t.Errorf("%d of 5000 notes handed over, %+v: the rest is left to syncs", sent, s)
+		}
+		end, more := signed(t, m.on["post"].id, alerts.Event{Kind: alerts.KindStoodDown, Body: &alerts.StoodDown{Reason: long}}, 1), 0
+		for range 5000 {
+			more += links.Flash(end)
+		}
+		if s := links.Stats(); s.Slow != 1 || more == 0 || more == 5000 || time.Since(start) > 0 {
+			t.Errorf("%d of 5000 alarms handed over in %v, %+v: who does not take these is given up", more, time.Since(start), s)
 		}
 		close(hold)
 		m.close()
@@ -135,19 +142,67 @@ func TestPeerThatDoesNotReadIsGivenUpAndHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-func TestAlarmsOvertakeAndSoftStateComesLast(t *testing.T) {
+func TestWhatIsUrgentOvertakesAndOlderSoftStateIsReplaced(t *testing.T) {
 	c, other := net.Pipe()
 	defer c.Close()
 	defer other.Close()
 	q := pending.NewQueued(c)
-	q.Cast("a", "old")
-	q.Cast("a", "a")
-	q.Cast("b", "b")
-	q.Push(false, "note 1")
-	q.Push(false, "note 2")
-	q.Push(true, "alarm")
-	if got, want := q.Drain(), []string{"alarm", "note 1", "note 2", "a", "b"}; !slices.Equal(got, want) {
+	q.Cast(alerts.LaneStatistic, "receipts", "old")
+	q.Cast(alerts.LaneStatistic, "receipts", "receipts")
+	q.Cast(alerts.LanePosition, "positions", "positions")
+	q.Push(alerts.LaneNote, "note 1")
+	q.Push(alerts.LaneNote, "note 2")
+	q.Push(alerts.LaneDecision, "decision")
+	q.Push(alerts.LaneAlarm, "alarm")
+	if got, want := q.Drain(), []string{"alarm", "decision", "note 1", "note 2", "positions", "receipts"}; !slices.Equal(got, want) {
 		t.Errorf("written as %q, want %q", got, want)
+	}
+	if now, _ := q.Waits(); now != 0 {
+		t.Errorf("nothing waits, and it counts %d bytes", now)
+	}
+}
+
+// TestOverloadThinsPositionsFirstAndAlarmsNever: ten times more of everything than a peer takes. What waits is
+// bounded, and the less urgent a thing is the less of it gets in.
+func TestOverloadThinsPositionsFirstAndAlarmsNever(t *testing.T) {
+	c, other := net.Pipe()
+	defer c.Close()
+	defer other.Close()
+	q := pending.NewQueued(c)
+	_, most := q.Waits()
+	kilobyte, in := string(make([]byte, 1<<10)), [alerts.Lanes]int{}
+	for k := range 10 * most / len(kilobyte) / 4 {
+		for _, lane := range []alerts.Lane{alerts.LaneDecision, alerts.LaneNote} {
+			if q.Push(lane, kilobyte) {
+				in[lane]++
+			}
+		}
+		before, _ := q.Waits()
+		q.Cast(alerts.LanePosition, fmt.Sprint("positions/", k), kilobyte)
+		now, _ := q.Waits()
+		if now > before {
+			in[alerts.LanePosition]++
+		}
+		q.Cast(alerts.LaneStatistic, fmt.Sprint("receipts/", k), kilobyte)
+		if after, _ := q.Waits(); after > now {
+			in[alerts.LaneStatistic]++
+		}
+	}
+	for lane := alerts.LaneStatistic; lane > alerts.LaneDecision; lane-- {
+		if in[lane] == 0 || in[lane] >= in[lane-1] {
+			t.Errorf("of lane %d %d got in, of the more urgent one %d", lane, in[lane], in[lane-1])
+		}
+	}
+	for range 500 {
+		if !q.Push(alerts.LaneAlarm, "alarm") {
+			t.Fatal("an alarm was left out")
+		}
+	}
+	if now, most := q.Waits(); now > most {
+		t.Errorf("%d bytes wait, at most %d may", now, most)
+	}
+	if got := q.Drain(); got[499] != "alarm" || got[500] == "alarm" {
+		t.Error("alarms do not go first")
 	}
 }
 

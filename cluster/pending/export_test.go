@@ -97,20 +97,19 @@ func reads[T any](t *testing.T, b []byte, limit int, took func(T)) {
 type Queued struct{ k *link }
 
 func NewQueued(c net.Conn) Queued {
-	k := newLink(&Links{ctx: context.Background()}, Peer{})
+	k := newLink(&Links{ctx: context.Background(), take: newTaker(nil, nil, nil)}, Peer{})
 	k.conn = c
 	return Queued{k}
 }
 
-func (q Queued) Push(alarm bool, b string) {
-	lane := laneRest
-	if alarm {
-		lane = laneAlarm
-	}
-	q.k.push(lane, []byte(b))
-}
+func (q Queued) Push(lane alerts.Lane, b string) bool { return q.k.push(lane, []byte(b)) }
 
-func (q Queued) Cast(topic, b string) { q.k.cast(topic, []byte(b)) }
+func (q Queued) Cast(lane alerts.Lane, topic, b string) { q.k.cast(lane, topic, []byte(b)) }
+
+// Waits is how many bytes wait, and may at most.
+func (q Queued) Waits() (now, most int) { return q.k.waiting.size, maxWaiting }
+
+func (q Queued) Links() *Links { return q.k.l }
 
 // Drain is what would be written now, in order.
 func (q Queued) Drain() (out []string) {

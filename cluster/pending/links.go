@@ -55,6 +55,7 @@ type Stats struct {
 	Received uint64            // good events, known ones included
 	Again    uint64            // of them those that were here already
 	Slow     uint64            // streams given up because the peer did not keep up
+	Thinned  uint64            // events and soft state not sent to a peer because too much waited for it
 	Bad      map[string]uint64 // what was dropped, by reason
 }
 
@@ -158,7 +159,7 @@ func (l *Links) peers(to ...alerts.StationID) []*link {
 	return out
 }
 
-// Flash hands an event of this set to every open stream, alarms in front of what waits there, and returns to
+// Flash hands an event of this set to every open stream, in front of what is less urgent there, and returns to
 // how many. Whom it does not reach, Sync does.
 func (l *Links) Flash(e alerts.Event) (sent int) {
 	b, err := encode(frame{Event: e.Raw})
@@ -166,12 +167,8 @@ func (l *Links) Flash(e alerts.Event) (sent int) {
 		l.cfg.Log.Error("event not sent", zap.String("event", e.Name()), zap.Error(err))
 		return 0
 	}
-	lane := laneRest
-	if alerts.AlarmLane(e.Kind) {
-		lane = laneAlarm
-	}
 	for _, k := range l.peers() {
-		if k.push(lane, b) {
+		if k.push(e.Lane(), b) {
 			sent++
 		}
 	}
@@ -180,17 +177,15 @@ func (l *Links) Flash(e alerts.Event) (sent int) {
 }
 
 // Cast sends soft state to the named peers, none named: to all. What waits under the same topic is replaced;
-// it waits for a stream if there is none now. Peers not known and bodies over MaxCast are dropped, counted.
-func (l *Links) Cast(topic string, body []byte, to ...alerts.StationID) {
+// it waits for a stream if there is none now. Bodies over MaxCast are dropped, counted.
+func (l *Links) Cast(lane alerts.Lane, topic string, body []byte, to ...alerts.StationID) {
 	b, err := encode(frame{Topic: topic, Body: body})
 	if err != nil || len(body) > MaxCast || topic == "" {
 		l.take.bad(badCast)
 		return
 	}
 	for _, k := range l.peers(to...) {
-		if !k.cast(topic, b) {
-			l.take.bad(badCast)
-		}
+		k.cast(lane, topic, b)
 	}
 }
 

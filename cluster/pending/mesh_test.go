@@ -349,9 +349,9 @@ func TestSoftStateLatestWins(t *testing.T) {
 		post, village := m.on["post"], m.on["xinzhuang"]
 		m.net.Isolate("post")
 		settle(10 * time.Minute) // the stream dies of it
-		village.links.Cast("receipts/1", []byte("old"), "post")
-		village.links.Cast("receipts/1", []byte("new"), "post", "nobody")
-		village.links.Cast("positions/1", make([]byte, pending.MaxCast+1))
+		village.links.Cast(alerts.LaneStatistic, "receipts/1", []byte("old"), "post")
+		village.links.Cast(alerts.LaneStatistic, "receipts/1", []byte("new"), "post", "nobody")
+		village.links.Cast(alerts.LanePosition, "positions/1", make([]byte, pending.MaxCast+1))
 		m.net.Heal()
 		settle(time.Minute)
 		if len(post.casts) != 1 || post.casts[0] != "receipts/1 xinzhuang new" {

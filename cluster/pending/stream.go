@@ -17,21 +17,8 @@ import (
 	"hivemesh/cluster/wire"
 )
 
-const (
-	// maxQueue bounds what waits for one peer in each lane. Whoever is that far behind is synced instead.
-	maxQueue = 1024
-	// maxTopics bounds the soft state that waits for one peer: receipts of the open alarms, positions.
-	maxTopics = 1024
-	// writeTime is how long a peer may leave a write waiting before its stream is given up.
-	writeTime = 10 * time.Second
-)
-
-// The lanes of a queue, in the order in which they are emptied.
-const (
-	laneAlarm = iota
-	laneRest
-	lanes
-)
+// writeTime is how long a peer may leave a write waiting before its stream is given up.
+const writeTime = 10 * time.Second
 
 // link is the way to one peer: it dials, writes what waits, and dials again.
 type link struct {
@@ -42,17 +29,15 @@ type link struct {
 	soon   chan struct{} // dial without waiting
 	ready  chan struct{} // something waits to be written
 
-	mu     sync.Mutex
-	addr   string
-	conn   net.Conn // nil: no stream
-	queue  [lanes][][]byte
-	casts  map[string][]byte
-	topics []string // of casts, oldest first
+	mu      sync.Mutex
+	addr    string
+	conn    net.Conn // nil: no stream
+	waiting waiting
 }
 
 func newLink(l *Links, p Peer) *link {
 	k := &link{
-		l: l, peer: p.Station, addr: p.Addr, casts: map[string][]byte{},
+		l: l, peer: p.Station, addr: p.Addr, waiting: newWaiting(),
 		soon: make(chan struct{}, 1), ready: make(chan struct{}, 1),
 	}
 	k.ctx, k.cancel = context.WithCancel(l.ctx)
@@ -128,7 +113,7 @@ func (k *link) talk(c net.Conn) error {
 	<-ended
 	k.mu.Lock()
 	k.conn = nil
-	k.queue = [lanes][][]byte{} // Sync brings what was not sent
+	k.waiting.forget()
 	k.mu.Unlock()
 	return errors.Join(err, heard)
 }
@@ -166,53 +151,39 @@ func (k *link) slow(err error) error {
 func (k *link) next() []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for i, q := range k.queue {
-		if len(q) > 0 {
-			k.queue[i] = q[1:]
-			return q[0]
-		}
-	}
-	if len(k.topics) == 0 {
-		return nil
-	}
-	topic := k.topics[0]
-	k.topics = k.topics[1:]
-	b := k.casts[topic]
-	delete(k.casts, topic)
-	return b
+	return k.waiting.next()
 }
 
-// push queues a frame for the stream; false: there is none. A full queue closes it.
-func (k *link) push(lane int, b []byte) bool {
+// push queues a frame for the stream; false: there is none, or too much waits already. One so slow that alarms
+// do not get in is given up.
+func (k *link) push(lane alerts.Lane, b []byte) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.conn == nil {
+	switch conn := k.conn; {
+	case conn == nil:
 		return false
-	}
-	if conn := k.conn; len(k.queue[lane]) >= maxQueue {
+	case k.waiting.put(lane, "", b):
+		k.nudge()
+		return true
+	case lane == alerts.LaneAlarm:
 		k.l.take.count(func(s *Stats) { s.Slow++ })
 		k.l.wg.Go(func() { conn.Close() }) // closing may write, and the peer does not read
 		k.conn = nil
-		return false
+	default:
+		k.l.take.count(func(s *Stats) { s.Thinned++ })
 	}
-	k.queue[lane] = append(k.queue[lane], b)
-	k.nudge()
-	return true
+	return false
 }
 
-// cast queues soft state; false: too many topics wait.
-func (k *link) cast(topic string, b []byte) bool {
+// cast queues soft state, which waits for a stream if there is none.
+func (k *link) cast(lane alerts.Lane, topic string, b []byte) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.casts[topic] == nil {
-		if len(k.topics) >= maxTopics {
-			return false
-		}
-		k.topics = append(k.topics, topic)
+	if k.waiting.put(lane, topic, b) {
+		k.nudge()
+	} else {
+		k.l.take.count(func(s *Stats) { s.Thinned++ })
 	}
-	k.casts[topic] = b
-	k.nudge()
-	return true
 }
 
 func (k *link) nudge() {
@@ -243,7 +214,7 @@ func (k *link) hear(c net.Conn) error {
 			if err != nil {
 				return err
 			}
-			k.push(laneAlarm, b) // an alarm may wait for it
+			k.push(alerts.LaneAlarm, b) // an alarm may wait for it
 		}
 	}
 }
