@@ -67,6 +67,7 @@ type County struct {
 	port     *trust.Port
 	news     *trust.News
 	compares compares
+	evens    evens
 	gossip   atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
 	set      *pending.Set
 	links    *pending.Links
@@ -82,6 +83,7 @@ type County struct {
 // Open starts everything; on error what was started is stopped again.
 func Open(cfg Config) (_ *County, err error) {
 	c := &County{cfg: cfg, log: cfg.Log, cells: map[alerts.CellID]*record.Cell{}}
+	c.evens.at = map[alerts.CellID]time.Time{}
 	c.compares.last = map[alerts.StationID]time.Time{}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer func() {
@@ -109,6 +111,7 @@ func Open(cfg Config) (_ *County, err error) {
 	}
 	c.openLinks()
 	c.openNews()
+	c.openLeave()
 	if cfg.Join != nil {
 		c.port.HandleJoin(cfg.Join)
 	}

@@ -112,7 +112,7 @@ func (c *County) openLinks() {
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
-		Heads: c.heads, Behind: c.behind, Older: c.older, OnKept: c.cfg.Events.Kept, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
+		Heads: c.heads, Behind: c.behind, Older: c.older, OnKept: c.cfg.Events.Kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
 	})
 	c.onClose(c.swaps.Close)
 }
@@ -151,7 +151,7 @@ func (c *County) older(cell alerts.CellID, peer alerts.StationID) {
 
 func (c *County) openGossip() error {
 	g, err := gossip.Open(gossip.Config{
-		Port: c.port, Self: c.cfg.Identity.Station, Hints: c.cfg.Hints, Keys: c.cfg.Keys, Meet: c.meet, Gone: c.gone,
+		Port: c.port, Self: c.cfg.Identity.Station, Hints: c.cfg.Hints, Keys: c.cfg.Keys, Meet: c.meet, Gone: c.Gone,
 		PeersFile: filepath.Join(c.cfg.Dir, PeersFile), Seeds: c.cfg.Seeds, WAN: c.cfg.Mixed, Log: c.log.Named("gossip"),
 	})
 	if err != nil {

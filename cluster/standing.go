@@ -93,7 +93,8 @@ func (c *County) meet(ctx context.Context, addr string) error {
 	return err
 }
 
-func (c *County) gone(s alerts.StationID) bool {
+// Gone reports whether a station's id is no longer to be met.
+func (c *County) Gone(s alerts.StationID) bool {
 	_, yes := c.cfg.Ring.Gone(s)
 	return yes
 }
@@ -107,15 +108,6 @@ func (c *County) mesh() []string {
 		}
 	}
 	return out
-}
-
-// Farewell says to the others, for ever, that this station leaves the county.
-func (c *County) Farewell() error {
-	raw, err := c.cfg.Identity.Farewell()
-	if err == nil {
-		_, err = c.cfg.Ring.TakeNotice(raw)
-	}
-	return err
 }
 
 // Skew is how far this station's clock is from what the others agree on, 0 while they do not.

@@ -136,6 +136,14 @@ func (c *County) Station(id alerts.StationID) (StationEntry, bool) {
 	return c.Stations[k], true
 }
 
+// Place is the entry of a station, or of the one whose place it took when that one's disk was gone.
+func (c *County) Place(id alerts.StationID) (StationEntry, bool) {
+	if s, ok := c.Station(id); ok {
+		return s, true
+	}
+	return c.Station(successorOf(id))
+}
+
 // territory is the ground as the maps draw it.
 func (c *County) territory() web.Territory {
 	t := web.Territory{Grids: []web.Grid{}, Landmarks: []web.Landmark{}, Note: c.Note}

@@ -126,11 +126,15 @@ func NewToken(dir string, w trust.Who, addrs []string, life time.Duration) (stri
 // Join brings this machine into a county with a token and writes the station into cfg.Dir.
 // cfg.Seeds, Links and Demo are taken from the county.
 func Join(ctx context.Context, token string, wish alerts.StationID, cfg Config) (trust.Who, error) {
+	return join(ctx, trust.OS(), token, wish, cfg)
+}
+
+func join(ctx context.Context, nw trust.Network, token string, wish alerts.StationID, cfg Config) (trust.Who, error) {
 	t, err := trust.ParseToken(token)
 	if err != nil {
 		return trust.Who{}, err
 	}
-	id, blob, err := trust.Join(ctx, trust.OS(), token, filepath.Join(cfg.Dir, identityDir), wish)
+	id, blob, err := trust.Join(ctx, nw, token, filepath.Join(cfg.Dir, identityDir), wish)
 	if err != nil {
 		return trust.Who{}, err
 	}

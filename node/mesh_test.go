@@ -28,6 +28,7 @@ type mesh struct {
 	t       *testing.T
 	net     *memnet.Network
 	configs map[string]Config
+	machine map[string]string // where a station runs
 	nodes   map[string]*Node
 	screens []*screen
 }
@@ -42,7 +43,7 @@ var (
 // inCounty runs f with the five stations up, in virtual time.
 func inCounty(t *testing.T, links string, f func(m *mesh)) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, nodes: map[string]*Node{}}
+		m := &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, machine: map[string]string{}, nodes: map[string]*Node{}}
 		m.found(links)
 		defer m.end()
 		for _, s := range allStations {
@@ -74,9 +75,13 @@ func (m *mesh) found(links string) {
 	}
 }
 
-func (m *mesh) start(name string) {
+func (m *mesh) start(name string) { m.t.Helper(); m.startAt(name, name) }
+
+// startAt starts a station on a machine.
+func (m *mesh) startAt(name, machine string) {
 	m.t.Helper()
-	host := m.net.Host(name)
+	host := m.net.Host(machine)
+	m.machine[name] = machine
 	listen := func(_, addr string) (net.Listener, error) {
 		l, err := host.Listen(addr)
 		return atTheStation{l}, err
@@ -202,7 +207,7 @@ func (m *mesh) call(at, method, path, token string, body any) (int, map[string]a
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	host := m.net.Host(at)
+	host := m.net.Host(m.machine[at])
 	client := &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext:       func(ctx context.Context, _, addr string) (net.Conn, error) { return host.Dial(ctx, addr) },

@@ -191,7 +191,7 @@ func (n *Node) hints() gossip.Hints {
 		Mesh: n.cfg.Mesh, HTTP: n.URL(), PID: pid(),
 		Wired: n.cfg.Links == LinksLAN, Battery: n.cfg.Power == PowerBattery,
 	}
-	if s, ok := n.data.Station(n.identity.Station); ok {
+	if s, ok := n.data.Place(n.identity.Station); ok {
 		h.Name, h.Township, h.Point = s.Name, s.Township, &s.Place
 	}
 	return h

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,6 +72,40 @@ func Replace(ctx context.Context, dir string, s alerts.StationID) (Told, error) 
 		return Told{}, err
 	}
 	return tellFrom(ctx, dir, notice, nil)
+}
+
+// SuccessorID is the first free id for a station that takes the place of another: OLD-2, OLD-3, …
+func SuccessorID(dir string, old alerts.StationID) (alerts.StationID, error) {
+	a, err := openAuthority(dir)
+	if err != nil {
+		return "", err
+	}
+	if !a.Gave(old) {
+		return "", fmt.Errorf("%w: %s", trust.ErrNeverIssued, old)
+	}
+	base := successorOf(old)
+	for n := 2; ; n++ {
+		if id := alerts.StationID(fmt.Sprintf("%s-%d", base, n)); !a.Gave(id) {
+			return id, nil
+		}
+	}
+}
+
+// successorOf is whose place a station has by its id: of OLD-2 it is OLD; its own where it took nobody's.
+func successorOf(s alerts.StationID) alerts.StationID {
+	base, number, ok := cutLast(string(s), "-")
+	if n, err := strconv.Atoi(number); !ok || err != nil || n < 2 {
+		return s
+	}
+	return alerts.StationID(base)
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	k := strings.LastIndex(s, sep)
+	if k < 0 {
+		return s, "", false
+	}
+	return s[:k], s[k+len(sep):], true
 }
 
 // RotateKeys changes the gossip key with the authority in dir. Each station uses the new one when all that are

@@ -1,8 +1,12 @@
 package node
 
 import (
+	"context"
+	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,6 +148,152 @@ func TestTheGossipKeyChangesUnderway(t *testing.T) {
 			if s != zhangyong && m.nodes[s].keys.Before() != nil {
 				t.Errorf("%s still takes the key before", s)
 			}
+		}
+	})
+}
+
+// The leader leaves for good: the lead and its vote go over, what it holds is with others, and nobody waits for it.
+func TestALeaderLeavesForGood(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		if err := m.nodes[post].Leave(m.t.Context()); err == nil || !strings.Contains(err.Error(), "authority") {
+			t.Errorf("the county's authority left: %v", err)
+		}
+		if m.leader() == post { // it hands over at its end
+			m.stop(post)
+			m.start(post)
+			m.eventually(30*time.Second, "all are there", m.settled)
+		}
+		old := m.leader()
+		id, _, _ := m.raise(old, scene("abduction", "xinzhuang", "last"))
+		if err := m.nodes[old].Leave(m.t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if m.nodes[old].leads(m.nodes[old].identity.Cell) {
+			t.Error("it still leads")
+		}
+		m.stop(old)
+		m.eventually(time.Minute, "the others are a county of four", func() bool {
+			for name := range m.nodes {
+				if slices.Contains(m.aliveAt(name), old) || len(m.nodes[name].Mesh().Members) != 4 {
+					return false
+				}
+			}
+			return m.settled() && m.agreed()
+		})
+		m.recordedOnce(id)
+		if v := m.nodes[zhangyong].Mesh().Cells[0].Voters; slices.Contains(v, alerts.StationID(old)) {
+			t.Errorf("%v vote", v)
+		}
+		next, _, _ := m.raise(zhangyong, scene("abduction", "zhangyong", "next"))
+		m.eventually(5*time.Second, "the record goes on", m.agreed)
+		m.recordedOnce(next)
+		host := m.net.Host(old)
+		if n, err := OpenOn(Ground{Network: host, Listen: func(_, addr string) (net.Listener, error) { return host.Listen(addr) }}, m.configs[old], m.log(old)); err == nil || !strings.Contains(err.Error(), "left the county") {
+			t.Errorf("it was started again: %v", err)
+			n.Close()
+		}
+	})
+}
+
+// Two stations of three are away: what the third holds is with nobody, so it may not leave.
+func TestNobodyLeavesWithWhatOnlyItHolds(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		m.net.Isolate(zhangyong)
+		m.raise(zhangyong, scene("abduction", "zhangyong", "alone"))
+		ctx, cancel := context.WithTimeout(m.t.Context(), 30*time.Second)
+		defer cancel()
+		if err := m.nodes[zhangyong].Leave(ctx); err == nil || !strings.Contains(err.Error(), "with no other station") {
+			t.Errorf("it left: %v", err)
+		}
+		m.net.Heal()
+		m.eventually(time.Minute, "it is still one of them", m.settled)
+		if err := m.nodes[zhangyong].Leave(m.t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A station's disk burns: its place is taken under a new id, which has everything again, and its people are at
+// home there. The old id is waited for no more, and its vote goes to somebody else.
+func TestAStationWhoseDiskIsGoneIsReplaced(t *testing.T) {
+	inCounty(t, LinksMixed, func(m *mesh) {
+		for k := range 30 {
+			m.raise(zhangyong, scene("abduction", "zhangyong", fmt.Sprint("before-", k)))
+		}
+		m.eventually(30*time.Second, "recorded", m.agreed)
+		m.stop(xinzhuang)
+		a := m.authority()
+		next, err := SuccessorID(m.configs[post].Dir, alerts.StationID(xinzhuang))
+		if err != nil || next != "xinzhuang-2" {
+			t.Fatal(next, err)
+		}
+		token, err := a.Token(trust.Who{Cell: m.nodes[post].identity.Cell, Kind: alerts.Village, Station: next, Name: "辛屯村站"}, []string{m.configs[post].Mesh}, time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		notice, err := a.Dismiss(alerts.StationID(xinzhuang), trust.Replaced)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.tell(notice, nil)
+
+		host := m.net.Host(xinzhuang) // the same machine, another disk
+		cfg := m.configs[xinzhuang]
+		cfg.Dir = t.TempDir()
+		if _, err := join(m.t.Context(), host, token, "", cfg); err != nil {
+			t.Fatal(err)
+		}
+		m.configs[string(next)] = cfg
+		begin := time.Now()
+		m.startAt(string(next), xinzhuang)
+		m.eventually(time.Minute, "it has everything again", func() bool {
+			return m.settled() && m.agreed() && len(m.nodes[string(next)].Mesh().Members) == 5
+		})
+		t.Logf("whole again after %v", time.Since(begin))
+		for _, name := range []string{post, zhangyong, string(next)} {
+			for _, x := range m.nodes[name].Mesh().Members {
+				if x.Station == alerts.StationID(xinzhuang) {
+					t.Errorf("%s still waits for the old one", name)
+				}
+			}
+			if p, ok := m.nodes[name].Person("vol-lin"); !ok || p.Home != next {
+				t.Errorf("at %s a person of the village is at home at %s", name, p.Home)
+			}
+		}
+		if self := m.nodes[string(next)].Self(); self.Township == "" || self.Place == nil {
+			t.Errorf("the new station has no place: %+v", self)
+		}
+		m.eventually(15*time.Minute, "three vote, not the old one", func() bool {
+			v := m.nodes[post].Mesh().Cells[0].Voters
+			return len(v) == 3 && !slices.Contains(v, alerts.StationID(xinzhuang))
+		})
+		m.stop(string(next))
+	})
+}
+
+// All stations but one come back at other addresses, each knowing only where the others were: they find each
+// other by the one that stayed, and are who they were.
+func TestMovedAddressesKeepTheirIdentity(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		m.raise(zhangyong, scene("abduction", "zhangyong", "before"))
+		m.eventually(30*time.Second, "recorded", m.agreed)
+		voters := m.nodes[post].Mesh().Cells[0].Voters
+		for _, s := range allStations[1:] {
+			m.stop(s)
+		}
+		for k, s := range allStations[1:] {
+			cfg := m.configs[s]
+			moved := m.net.Host("moved-" + s)
+			cfg.Mesh, cfg.HTTP, cfg.Seeds = moved.Addr(7100+k), moved.Addr(80), []string{m.configs[works].Mesh} // stale as well
+			m.configs[s] = cfg
+			m.startAt(s, "moved-"+s)
+		}
+		m.eventually(2*time.Minute, "all five see each other", m.settled)
+		id, _, _ := m.raise(zhangyong, scene("abduction", "zhangyong", "after"))
+		m.eventually(30*time.Second, "recorded everywhere", m.agreed)
+		m.recordedOnce(id)
+		if now := m.nodes[post].Mesh().Cells[0].Voters; !slices.Equal(slices.Sorted(slices.Values(now)), slices.Sorted(slices.Values(voters))) {
+			t.Errorf("%v voted, %v vote", voters, now)
 		}
 	})
 }

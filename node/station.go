@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"hivemesh/alerts"
@@ -75,12 +76,37 @@ func (n *Node) leads(cell alerts.CellID) bool { return n.leader(cell) == n.ident
 func (n *Node) Rules() *alerts.Rules { return n.rules }
 
 // People implements web.Station.
-func (n *Node) People() []alerts.Person { return n.data.People }
+func (n *Node) People() []alerts.Person {
+	out := slices.Clone(n.data.People)
+	for k := range out {
+		out[k].Home = n.homeNow(out[k].Home)
+	}
+	return out
+}
 
 // Person implements web.Station.
 func (n *Node) Person(id alerts.PersonID) (alerts.Person, bool) {
-	p, ok := n.data.people[id]
-	return p, ok
+	i := slices.IndexFunc(n.data.People, func(p alerts.Person) bool { return p.ID == id })
+	if i < 0 {
+		return alerts.Person{}, false
+	}
+	p := n.data.People[i]
+	p.Home = n.homeNow(p.Home)
+	return p, true
+}
+
+// homeNow is the station that people of a home belong to: the home, or whoever took its place.
+func (n *Node) homeNow(home alerts.StationID) alerts.StationID {
+	if _, gone := n.ring.Gone(home); !gone {
+		return home
+	}
+	now := home
+	for _, m := range n.county.Members() {
+		if m.Station != home && successorOf(m.Station) == home && !n.county.Gone(m.Station) {
+			now = m.Station // in order of their ids: one that was replaced again is gone
+		}
+	}
+	return now
 }
 
 // Territory implements web.Station.

@@ -154,6 +154,9 @@ func (d *side) behind(mine, theirs []headForm) {
 func (d *side) differing(mine, theirs []headForm) (out []namesOf) {
 	pairs(mine, theirs, func(m, t headForm) {
 		if m.Count == t.Count && bytes.Equal(m.Sum, t.Sum) {
+			if f := d.s.cfg.OnEven; f != nil {
+				f(alerts.CellID(m.Cell), d.peer)
+			}
 			return
 		}
 		out = append(out, d.names(alerts.CellID(m.Cell)))

@@ -49,6 +49,7 @@ type SyncConfig struct {
 	Older      func(cell alerts.CellID, peer alerts.StationID)               // a peer's record is in a newer epoch; may be nil
 	OnEvent    func(e alerts.Event, from alerts.StationID)                   // came in and was new; may be nil
 	OnKept     func(event alerts.Hash, by alerts.StationID)                  // a peer has it on disk; may be nil
+	OnEven     func(cell alerts.CellID, with alerts.StationID)               // both have the same events pending; may be nil
 	OnExpelled func(from alerts.StationID)                                   // as LinksConfig's
 	Log        *zap.Logger
 }

@@ -37,8 +37,9 @@ type council struct {
 	cancel context.CancelFunc
 	work   sync.WaitGroup
 
-	mu   sync.Mutex // guards the rest
-	dead error      // why raft is no longer taking part
+	mu      sync.Mutex                     // guards the rest
+	dead    error                          // why raft is no longer taking part
+	excused map[alerts.StationID]time.Time // who wants to go for good, and when it last said so
 }
 
 // openCouncil never fails as a whole: a station whose raft does not start still follows, and says so.

@@ -142,6 +142,7 @@ func (v *voters) seats(conf raft.Configuration, upon uint64, now time.Time) (out
 		}
 		x := seat{station: s, place: p, rank: v.rank(s), moved: !v.c.mayVote(s)}
 		_, x.gone = v.c.cfg.Ring.Gone(s)
+		x.leaves = v.c.leaves(s)
 		if p == learner {
 			x.waits = now.Sub(v.stage[s])
 		}

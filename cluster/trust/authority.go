@@ -66,6 +66,14 @@ func (a *Authority) Dismiss(s alerts.StationID, why Why) ([]byte, error) {
 	return raw, writeFile(path, raw, 0o600)
 }
 
+// Gave reports whether the id has been given to a station.
+func (a *Authority) Gave(s alerts.StationID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.keys[s]
+	return ok
+}
+
 // opened reads one of this authority's own notices.
 func (a *Authority) opened(raw []byte) (Notice, error) {
 	return (&Ring{root: a.Root}).openNotice(raw)

@@ -22,6 +22,7 @@ const (
 	ProtoMesh   = "hive-mesh/1"
 	ProtoSync   = "hive-sync/1"
 	ProtoGossip = "hive-gossip/1"
+	ProtoLeave  = "hive-leave/1"
 	ProtoJoin   = "hive-join/1" // the one that takes newcomers without a certificate
 )
 

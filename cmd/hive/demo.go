@@ -157,10 +157,14 @@ func (c demoCmd) separate(ctx context.Context, to console, data *node.County, cf
 	for k, cfg := range cfgs {
 		id := string(data.Stations[k].ID)
 		config := filepath.Join(cfg.Dir, node.ConfigFile)
-		cmd := exec.CommandContext(ctx, self, "serve", "--config", config)
+		cmd := exec.CommandContext(ctx, self, "serve", "--config", config, "--until-eof")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C comes once, from here
 		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 		cmd.WaitDelay = childGrace
+		// Never written to: it ends with this process, even one that was killed with -9, and the station with it.
+		if _, err := cmd.StdinPipe(); err != nil {
+			return err
+		}
 		r, w, err := os.Pipe()
 		if err != nil {
 			return err

@@ -23,7 +23,12 @@ import (
 const childArgs = "HIVE_TEST_ARGS"
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "serve" { // started by a demo that is a process of its own
+		main()
+		return
+	}
 	if args := os.Getenv(childArgs); args != "" {
+		os.Unsetenv(childArgs) // its own children have arguments
 		os.Args = append([]string{"hive"}, strings.Split(args, "\n")...)
 		main()
 		return

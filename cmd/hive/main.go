@@ -33,6 +33,7 @@ type commands struct {
 	Init      initCmd      `cmd:"" help:"Make a county: its authority and its first station."`
 	Token     tokenCmd     `cmd:"" help:"Make a token that lets one more station join."`
 	Join      joinCmd      `cmd:"" help:"Make this machine a station of a county, with a token from it."`
+	Leave     leaveCmd     `cmd:"" help:"Take a station out of its county for good."`
 	Expel     expelCmd     `cmd:"" help:"Turn a station away for ever: it was stolen, or is no longer trusted."`
 	Keys      keysCmd      `cmd:"" help:"Change the county's gossip key."`
 	Authority authorityCmd `cmd:"" help:"Export or restore what signs the county's stations."`

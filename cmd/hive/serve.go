@@ -20,6 +20,8 @@ import (
 type serveCmd struct {
 	Config     string `default:"station.yaml" help:"The station's config; hive init and hive join write one." placeholder:"FILE"`
 	CPUProfile string `hidden:"" name:"cpu-profile" help:"Write where the processor's time went, for go tool pprof, until the end." placeholder:"FILE"`
+	// A station that hive demo started must not outlive it, however that one ended.
+	UntilEOF bool `hidden:"" help:"Stop when standard input ends."`
 }
 
 func (c serveCmd) Help() string {
@@ -51,6 +53,14 @@ func (c serveCmd) Run(ctx context.Context, to console) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
+	if c.UntilEOF {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		go func() { // ends with the input, or the process
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			cancel()
+		}()
+	}
 	fmt.Fprintf(to.out, "%s serves %s (kiosk, patrol, dispatch, docs there); mesh %s; Ctrl-C stops\n", filepath.Base(cfg.Dir), s.URL(), cfg.Mesh)
 	select {
 	case err := <-s.Done():

@@ -1,0 +1,207 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+	"hivemesh/cluster/record"
+	"hivemesh/cluster/trust"
+	"hivemesh/cluster/wire"
+)
+
+const (
+	leaveVersion = 1
+	leaveAgain   = 500 * time.Millisecond // a change of voters takes some of these
+	leaveTime    = 10 * time.Second       // one question and its answer
+	maxLeave     = 1 << 10                // bytes of either
+	byeTime      = 5 * time.Second        // for all others to hear that a station has left
+)
+
+// ErrLastVoter says that a station cannot leave: nobody else could go on with a record.
+var ErrLastVoter = errors.New("it alone keeps the record; another station must have joined and been there for a while")
+
+// leaveAsk is what a station that wants to go asks whoever leads a cell, and leaveSaid the answer.
+type leaveAsk struct {
+	Version uint64        `cbor:"1,keyasint"`
+	Cell    alerts.CellID `cbor:"2,keyasint"`
+}
+
+type leaveSaid struct {
+	Free   bool             `cbor:"1,keyasint,omitempty"` // the record does not need it any more
+	Leader alerts.StationID `cbor:"2,keyasint,omitempty"` // ask this one
+}
+
+// evens is with whom this station's pending events are even.
+type evens struct {
+	mu sync.Mutex
+	at map[alerts.CellID]time.Time
+}
+
+// even notes that another station has all that is pending here of a cell.
+func (c *County) even(cell alerts.CellID, _ alerts.StationID) {
+	c.evens.mu.Lock()
+	defer c.evens.mu.Unlock()
+	c.evens.at[cell] = time.Now()
+}
+
+// openLeave answers stations that want to go.
+func (c *County) openLeave() {
+	c.port.Handle(trust.ProtoLeave, func(peer alerts.StationID, conn net.Conn) {
+		defer conn.Close()
+		conn.SetDeadline(time.Now().Add(leaveTime))
+		var ask leaveAsk
+		if err := wire.ReadFrameMax(bufio.NewReader(conn), &ask, maxLeave); err != nil || ask.Version != leaveVersion {
+			return
+		}
+		r := c.cells[ask.Cell]
+		if r == nil {
+			return
+		}
+		var said leaveSaid
+		leads := false
+		if said.Free, leads = r.Excuse(peer); !leads {
+			said.Leader = r.Status().Leader
+		}
+		if err := wire.WriteFrame(conn, said); err != nil {
+			c.log.Debug("answer who wants to leave", zap.String("station", string(peer)), zap.Error(err))
+		}
+	})
+}
+
+// Leave takes this station out of the county for good, as long as ctx lets it try: others get what is pending
+// here, its records go on without its vote, and everybody is told not to wait for it. It is still to be closed.
+func (c *County) Leave(ctx context.Context) error {
+	if err := c.handOff(ctx); err != nil {
+		return fmt.Errorf("hand on what is not recorded yet: %w", err)
+	}
+	for id, r := range c.cells {
+		if err := c.giveUpSeat(ctx, id, r); err != nil {
+			return fmt.Errorf("leave the record of cell %s: %w", id, err)
+		}
+	}
+	return c.sayBye(ctx)
+}
+
+// handOff waits until everything pending here is with another station as well.
+func (c *County) handOff(ctx context.Context) error {
+	begin := time.Now()
+	for {
+		waits := ""
+		for id := range c.cells {
+			c.evens.mu.Lock()
+			even := c.evens.at[id].After(begin)
+			c.evens.mu.Unlock()
+			if n := c.set.Count(id); n > 0 && !even {
+				waits = fmt.Sprintf("%d events of cell %s are with no other station", n, id)
+			}
+		}
+		if waits == "" {
+			return nil
+		}
+		for _, s := range c.others() {
+			c.swaps.Poke(s)
+		}
+		if !pause(ctx) {
+			return fmt.Errorf("%w: %s", ctx.Err(), waits)
+		}
+	}
+}
+
+// giveUpSeat asks whoever leads until this station has no part in a record's agreement.
+func (c *County) giveUpSeat(ctx context.Context, cell alerts.CellID, r *record.Cell) error {
+	var last error
+	for {
+		s := r.Status()
+		free, leads := r.Excuse(c.cfg.Identity.Station) // as a leader it hands over first
+		switch {
+		case leads && len(s.Voters) < 2:
+			return ErrLastVoter
+		case leads && free:
+			return nil
+		case !leads && s.Leader != "":
+			said, err := c.askToLeave(ctx, cell, s.Leader)
+			if said.Free {
+				return nil
+			}
+			last = err
+		case !leads:
+			last = errors.New("nobody leads it: too few of its voters reach each other")
+		}
+		if !pause(ctx) {
+			return errors.Join(ctx.Err(), last)
+		}
+	}
+}
+
+func (c *County) askToLeave(ctx context.Context, cell alerts.CellID, leader alerts.StationID) (said leaveSaid, err error) {
+	addr, known := c.addr(leader)
+	if !known {
+		return said, fmt.Errorf("no address is known of %s", leader)
+	}
+	conn, err := c.port.Dial(ctx, trust.ProtoLeave, addr, leader)
+	if err != nil {
+		return said, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(leaveTime))
+	if err := wire.WriteFrame(conn, leaveAsk{Version: leaveVersion, Cell: cell}); err != nil {
+		return said, err
+	}
+	return said, wire.ReadFrameMax(bufio.NewReader(conn), &said, maxLeave)
+}
+
+// sayBye tells all others; one that heard is enough, for it tells the rest.
+func (c *County) sayBye(ctx context.Context) error {
+	others := c.mesh()
+	raw, err := c.cfg.Identity.Farewell()
+	if err == nil {
+		_, err = c.cfg.Ring.TakeNotice(raw)
+	}
+	if err != nil || len(others) == 0 {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, byeTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	errs := make([]error, len(others))
+	for k, addr := range others {
+		wg.Go(func() { errs[k] = c.meet(ctx, addr) })
+	}
+	wg.Wait()
+	if !slices.Contains(errs, nil) {
+		return fmt.Errorf("nobody heard that this station has left: %w", errors.Join(errs...))
+	}
+	if g := c.gossip.Load(); g != nil {
+		return g.Leave(byeTime)
+	}
+	return nil
+}
+
+// others are the stations that are alive, this one not included.
+func (c *County) others() (out []alerts.StationID) {
+	for _, m := range c.Members() {
+		if m.Alive && m.Station != c.cfg.Identity.Station {
+			out = append(out, m.Station)
+		}
+	}
+	return out
+}
+
+// pause waits a moment; false: ctx has ended.
+func pause(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(leaveAgain):
+		return true
+	}
+}
