@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -177,7 +176,11 @@ func (c *County) sayBye(ctx context.Context) error {
 		wg.Go(func() { errs[k] = c.meet(ctx, addr) })
 	}
 	wg.Wait()
-	if !slices.Contains(errs, nil) {
+	// Who has heard it from another meanwhile does not meet this station any more: not every error is one.
+	for len(c.cfg.Ring.Knows(c.cfg.Identity.Station)) == 0 {
+		if pause(ctx) {
+			continue
+		}
 		return fmt.Errorf("nobody heard that this station has left: %w", errors.Join(errs...))
 	}
 	if g := c.gossip.Load(); g != nil {

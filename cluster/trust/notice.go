@@ -193,6 +193,18 @@ func (r *Ring) agreed(with alerts.StationID) {
 	}
 }
 
+// Knows lists who is known to know that a station is gone.
+func (r *Ring) Knows(gone alerts.StationID) (out []alerts.StationID) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for s, known := range r.knows {
+		if known[gone] {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Admit is the way in for an event that another station hands on: Check, and that its maker is not expelled.
 // A copy that the bringer held before it learned of the expulsion stands. Errors: Check's, and ErrGone.
 func (r *Ring) Admit(raw []byte, from alerts.StationID) (alerts.Event, error) {

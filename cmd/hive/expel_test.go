@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -88,5 +89,39 @@ func TestTheAuthorityCanBeMoved(t *testing.T) {
 	}
 	if _, err := node.RestoreAuthority(file, alien, "correct horse"); err == nil || !strings.Contains(err.Error(), "another county") {
 		t.Errorf("a foreign authority was put beside a station: %v", err)
+	}
+}
+
+// A station leaves by hand: it must not be running, and cannot come back under its id.
+func TestLeaveByHand(t *testing.T) {
+	s := startSeparate(t)
+	config := filepath.Join(s.stations["caojiawu-works"].Dir, node.ConfigFile)
+	if _, err := hive(t, "leave", "--config", config); err == nil || !strings.Contains(err.Error(), "is taken by") {
+		t.Errorf("a running station left: %v", err)
+	}
+	if err := s.running["caojiawu-works"].Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.running["caojiawu-works"].Wait()
+	delete(s.running, "caojiawu-works")
+	if out, err := hive(t, "leave", "--config", config); err != nil || !strings.Contains(out, "has left the county for good") {
+		t.Fatalf("leave: %q %v", out, err)
+	}
+	for _, name := range []string{"zhangyong", "hancun-post"} {
+		until(t, 20*time.Second, name+" knows four", func() bool { return len(s.mesh(name).Members) == 4 })
+	}
+	if _, err := hive(t, "serve", "--config", config); err == nil || !strings.Contains(err.Error(), "left the county for good") {
+		t.Errorf("it was started again: %v", err)
+	}
+	// The disk of another is gone: its place is given to a newcomer.
+	home := s.stations["hancun-post"].Dir
+	s.kill("zhangyong")
+	out, err := hive(t, "token", "--dir", home, "--replaces", "zhangyong")
+	if err != nil || !strings.Contains(out, "zhangyong-2 takes its place") || !strings.Contains(out, "hive1-") {
+		t.Fatalf("token --replaces: %q %v", out, err)
+	}
+	until(t, 20*time.Second, "the post knows three", func() bool { return len(s.mesh("hancun-post").Members) == 3 })
+	if _, err := hive(t, "token", "--dir", home, "--replaces", "xinzhuang", "--station", "xinzhuang"); err == nil || !strings.Contains(err.Error(), "one key for life") {
+		t.Errorf("an id for a second key: %v", err)
 	}
 }
