@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -77,6 +78,24 @@ func (c *County) Cast(lane alerts.Lane, topic string, body []byte, to ...alerts.
 // Status is how a cell's record stands here, and how many events are pending.
 func (c *County) Status(cell alerts.CellID) (record.Status, int) {
 	return c.cells[cell].Status(), c.set.Count(cell)
+}
+
+// Survey asks the survivors of a cell that has lost most of its voters how their records stand.
+func (c *County) Survey(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID) ([]record.Standing, error) {
+	r, ok := c.cells[cell]
+	if !ok {
+		return nil, fmt.Errorf("this station does not follow cell %q", cell)
+	}
+	return r.Survey(ctx, survivors)
+}
+
+// Recover begins a new epoch of a cell's record upon this station's copy; see record.Cell.Recover.
+func (c *County) Recover(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID) error {
+	r, ok := c.cells[cell]
+	if !ok {
+		return fmt.Errorf("this station does not follow cell %q", cell)
+	}
+	return r.Recover(ctx, survivors)
 }
 
 // Links are counters of what goes between stations.

@@ -107,8 +107,7 @@ func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Col
 	n.onClose(n.view.close)
 	go n.duty.run()
 	n.onClose(n.duty.close)
-	n.serve(l)
-	return n, nil
+	return n, n.serve(l)
 }
 
 func (n *Node) onClose(f func() error) { n.undo = append(n.undo, f) }
@@ -223,9 +222,13 @@ func (n *Node) events() cluster.Events {
 }
 
 // serve answers HTTP until Close.
-func (n *Node) serve(l net.Listener) {
+func (n *Node) serve(l net.Listener) error {
+	handler, err := n.withControl(n.web.Handler())
+	if err != nil {
+		return err
+	}
 	n.http = &http.Server{
-		Handler: n.web.Handler(), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: zap.NewStdLog(n.log.Named("http")),
 	}
 	go func() {
@@ -244,6 +247,7 @@ func (n *Node) serve(l net.Listener) {
 		}
 		return nil
 	})
+	return nil
 }
 
 // Done delivers why the station stopped serving: nil after Close.

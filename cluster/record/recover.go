@@ -103,15 +103,22 @@ func (c *Cell) Recover(ctx context.Context, survivors []alerts.StationID) error 
 	if err := c.checkSurvivors(survivors); err != nil {
 		return err
 	}
+	var why error // of the try before: the last one may only have run out of time
 	for {
 		err := c.mayRecover(ctx, survivors)
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, errGap) {
+		if ctx.Err() != nil && why != nil {
+			return why
+		}
+		why = err
+		if !errors.Is(err, errGap) && !errors.Is(err, ErrHasLeader) {
 			return err
 		}
-		select { // it is catching up: survivors without a leader follow whoever is further on
+		// It is catching up: survivors without a leader follow whoever is further on. And those who followed a
+		// leader that is gone learn of it within seconds.
+		select {
 		case <-ctx.Done():
 			return err
 		case <-time.After(look):
