@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func inProcess(t *testing.T, first, n uint64) *Report {
 	out := filepath.Join(t.TempDir(), "results")
 	total := NewReport()
 	for n > 0 {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestCounty$", "-test.count=1", "-test.timeout="+(time.Duration(n)*seedTime).String(),
+		cmd := exec.Command(os.Args[0], "-test.run=^TestCounty$", "-test.count=1", "-test.timeout=0",
 			"-out", out, "-seed", fmt.Sprint(first), "-seeds", fmt.Sprint(n), "-faults", *faultsFlag, "-only", *onlyFlag,
 			fmt.Sprintf("-plan=%v", *planFlag), fmt.Sprintf("-log=%v", *logFlag))
 		said, err := cmd.CombinedOutput()
@@ -183,7 +184,12 @@ func work(t *testing.T) {
 	for n := range *seedsFlag {
 		p := Draw(*seedFlag+uint64(n), kinds)
 		begin := time.Now()
+		hangs := time.AfterFunc(seedTime, func() {
+			debug.SetTraceback("all")
+			panic(fmt.Sprintf("seed %d is not over after %v", p.Seed, seedTime))
+		})
 		h := live(t, &p)
+		hangs.Stop()
 		if err := json.NewEncoder(f).Encode(ReportOf(h, only, time.Since(begin))); err != nil {
 			t.Fatal(err)
 		}
