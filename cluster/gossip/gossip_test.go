@@ -199,6 +199,27 @@ func TestDeadMemberIsSeenAndComesBack(t *testing.T) {
 	})
 }
 
+// TestTwoWhoNeverMet: one comes while the other is out of reach, too shortly for anybody to be called dead.
+// Whom memberlist tells is chance: ten counties.
+func TestTwoWhoNeverMet(t *testing.T) {
+	for range 10 {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMesh(t)
+			defer m.stopAll()
+			wan := func(c *gossip.Config) { c.WAN = true }
+			m.start("hancun-post", wan)
+			m.start("xinzhuang", wan, "hancun-post")
+			m.see(2, time.Minute)
+			time.Sleep(65 * time.Second) // right after the minute's comparison of notes
+			m.net.Isolate("xinzhuang")
+			m.start("zhangyong", wan, "hancun-post")
+			time.Sleep(6 * time.Second)
+			m.net.Heal()
+			m.see(3, 30*time.Second)
+		})
+	}
+}
+
 func TestRestartedStationRemembersItsPeers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := newMesh(t)

@@ -17,6 +17,13 @@ const (
 	// settleAfter is when a station that has just joined asks again. Where many start in the same moment
 	// (the power is back), memberlist's few repetitions of "I am here" miss those who came in between.
 	settleAfter = 2 * time.Second
+	// unsettled is how long after somebody came or went a station goes on comparing notes: two who came
+	// while each was out of the other's reach know nothing of one another, and gossip tells a thing only a few
+	// times. memberlist compares once a minute on mixed links.
+	unsettled = time.Minute
+	// smallPool is up to how many members notes are compared so: their lists are a few KB. In bigger ones
+	// more stations tell each thing.
+	smallPool = 32
 )
 
 // rejoin enters the pool, then tries one missing peer after the other, for ever, and keeps the peers file.
@@ -27,8 +34,10 @@ func (g *Gossip) rejoin() {
 		if err := g.members.save(g.peersFile); err != nil {
 			g.log.Warn("keep the known peers", zap.Error(err))
 		}
-		if addrs := g.missing(joined); len(addrs) > 0 {
-			g.try(addrs[rand.N(len(addrs))], joined)
+		for _, addrs := range [][]string{g.toCompare(), g.missing(joined)} {
+			if len(addrs) > 0 {
+				g.try(addrs[rand.N(len(addrs))], joined)
+			}
 		}
 	}
 }
@@ -97,6 +106,28 @@ func (g *Gossip) missing(joined map[string]bool) (addrs []string) {
 		if !alive[seed] && (alone || !joined[seed]) {
 			addrs = append(addrs, seed)
 		}
+	}
+	return addrs
+}
+
+// toCompare is with whom to compare notes: anybody alive, while somebody came or went lately.
+func (g *Gossip) toCompare() (addrs []string) {
+	all := g.members.list()
+	if len(all) > smallPool {
+		return nil
+	}
+	changed := false
+	for _, m := range all {
+		if m.Station == g.self {
+			continue
+		}
+		changed = changed || !m.Since.IsZero() && time.Since(m.Since) < unsettled
+		if m.Alive && m.addr != "" {
+			addrs = append(addrs, string(m.Station)+"/"+m.addr)
+		}
+	}
+	if !changed {
+		return nil
 	}
 	return addrs
 }

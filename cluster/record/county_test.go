@@ -51,6 +51,7 @@ type county struct {
 	made     []alerts.Event
 	away     map[alerts.StationID]bool // whom what is raised does not reach
 	links    Profile
+	blind    map[alerts.StationID]alerts.StationID // whose address a station does not know
 
 	sight sync.Mutex               // guards side
 	side  map[alerts.StationID]int // stations see each other by gossip on the same side; all begin on 0
@@ -85,7 +86,7 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 	c := &county{
 		t: t, net: memnet.New(1), dir: t.TempDir(), founders: founders, ids: map[alerts.StationID]*trust.Identity{},
 		up: map[alerts.StationID]*box{}, bad: map[alerts.StationID]*disk.Trouble{}, away: map[alerts.StationID]bool{},
-		links: links, side: map[alerts.StationID]int{},
+		links: links, blind: map[alerts.StationID]alerts.StationID{}, side: map[alerts.StationID]int{},
 	}
 	for _, s := range slices.Concat(founders, others) {
 		id, err := a.NewStation(trust.Who{Cell: cellID, Kind: alerts.Village, Station: s, Name: string(s)})
@@ -102,9 +103,10 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 	return c
 }
 
-func (c *county) addr(s alerts.StationID) (string, bool) {
+// addr is where s is, as asker knows.
+func (c *county) addr(asker, s alerts.StationID) (string, bool) {
 	_, known := c.ids[s]
-	return c.net.Host(string(s)).Addr(7000), known
+	return c.net.Host(string(s)).Addr(7000), known && c.blind[asker] != s
 }
 
 func (c *county) start(s alerts.StationID) *box {
@@ -124,7 +126,7 @@ func (c *county) start(s alerts.StationID) *box {
 	}
 	b.cell, err = Open(NewHost(b.port, zap.NewNop()), Config{
 		Cell: cellID, Dir: filepath.Join(c.dir, string(s)), Self: s, Identity: c.ids[s], Ring: b.ring, Port: b.port,
-		Founders: c.founders, Addr: c.addr, Alive: func() []alerts.StationID { return c.seenBy(s) }, Rules: rules(),
+		Founders: c.founders, Addr: func(x alerts.StationID) (string, bool) { return c.addr(s, x) }, Alive: func() []alerts.StationID { return c.seenBy(s) }, Rules: rules(),
 		Standing: func(alerts.Event) alerts.Standing {
 			return alerts.Standing{Roles: []alerts.Role{alerts.Officer}, Kind: alerts.PolicePost}
 		},

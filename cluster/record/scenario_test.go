@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"math/rand/v2"
+	"net"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -328,6 +329,25 @@ func TestVoterComesBackBehindTheLog(t *testing.T) {
 		c.raise(away)
 		c.eventually(20*time.Second, "once more", c.allRecorded(three...))
 		c.checkRecords()
+		c.end()
+	})
+}
+
+// TestALeaderThatGossipHasNotMet: a follower that cannot reach whom the others name follows them in peace.
+func TestALeaderThatGossipHasNotMet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three, "works")
+		c.blind["works"] = c.leader()
+		c.stop("works")
+		pieces := 0
+		c.net.Tap(func(_, _ net.Addr, _ []byte) {
+			if pieces++; pieces > 100_000 {
+				panic("stations meet each other again and again, without a pause")
+			}
+		})
+		c.start("works")
+		c.raise("post")
+		c.eventually(30*time.Second, "recorded at works", c.allRecorded("works"))
 		c.end()
 	})
 }

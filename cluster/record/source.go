@@ -156,11 +156,16 @@ func (s *source) mayClimb(from alerts.StationID, f frame) bool {
 }
 
 // known is who leads, by raft where this station votes, else as last told.
+// One whose address is not known yet cannot be followed: who were sent to it would be sent round in circles.
 func (s *source) known() alerts.StationID {
-	if l := s.c.raftLeader(); l != "" {
-		return l
+	l := s.c.raftLeader()
+	if l == "" {
+		l = s.last
 	}
-	return s.last
+	if _, there := s.c.cfg.Addr(l); !there {
+		return ""
+	}
+	return l
 }
 
 // choose is whom to try now; "" when all who could be asked have just failed.
