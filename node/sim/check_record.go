@@ -174,19 +174,25 @@ const never = int64(1) << 62
 func linearizable(l *look) (bad []string) {
 	t := (*tell)(&bad)
 	fields := map[string][]porcupine.Operation{}
-	for _, d := range l.Deeds {
-		e, recorded := l.entries[d.Event]
-		if field := alerts.FieldOf(d.Kind); field != "" && recorded {
-			key := string(d.Incident) + " " + string(field)
+	for _, cell := range l.cells {
+		for _, e := range l.record[cell] {
+			field := alerts.FieldOf(e.Event.Kind)
+			if field == "" {
+				continue
+			}
 			in := decision{event: e.Event.ID, saw: l.meant(e.Event.Saw), accepted: e.Verdict.Accepted(), stale: e.Verdict.Code == alerts.Stale}
 			if e.Verdict.Lost != nil {
 				in.lost = e.Verdict.Lost.Event
 			}
-			end := never
-			if d.Settled > 0 {
-				end = int64(d.Settled)
+			op := porcupine.Operation{Input: in, Return: never}
+			if d, known := l.asked[e.Event.Client]; known { // else NoPhantom says so
+				op.Call = int64(d.Begin)
+				if d.Settled > 0 {
+					op.Return = int64(d.Settled)
+				}
 			}
-			fields[key] = append(fields[key], porcupine.Operation{Input: in, Call: int64(d.Begin), Return: end})
+			key := string(e.Event.Incident) + " " + string(field)
+			fields[key] = append(fields[key], op)
 		}
 	}
 	for key, ops := range fields {
