@@ -7,22 +7,27 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"hivemesh/alerts"
+	"hivemesh/configs"
 	"hivemesh/node"
 	"hivemesh/node/web"
 )
 
 const (
-	countyDir   = "county"
-	founders    = 3
-	diskPerHour = 1 << 30  // bytes that the small disks get beyond diskLeast, for an hour's record
-	diskLeast   = 96 << 20 // bytes: the data files' first growth, and room for traffic
-	readyWait   = 60 * time.Second
+	countyDir = "county"
+	founders  = 3
+
+	leastStations, mostStations = 5, 7
+	diskPerHour                 = 1 << 30  // bytes that the small disks get beyond diskLeast, for an hour's record
+	diskLeast                   = 96 << 20 // bytes: the data files' first growth, and room for traffic
+	readyWait                   = 60 * time.Second
+	leaderWait                  = 5 * time.Second // elections take less than one
 )
 
 // smallDisks are the stations whose disk can be filled: a voter, and one that follows.
@@ -33,21 +38,24 @@ type county struct {
 	fabric   fabric
 	stations []*station
 	people   []alerts.Person
-	data     *node.County
 }
 
 // found makes the shipped county as its people would: hive init at the first station, and for every other
 // one a token there and hive join at its own host.
-func found(ctx context.Context, f fabric, length time.Duration) (*county, error) {
-	data, err := node.LoadCounty("")
-	if err != nil {
-		return nil, err
-	}
-	c := &county{fabric: f, people: data.People, data: data}
+func found(ctx context.Context, f fabric, stations int, length time.Duration) (*county, error) {
 	dir := filepath.Join(workDir(), countyDir)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	tables := filepath.Join(dir, "county.yaml")
+	if err := os.WriteFile(tables, enlarged(configs.County, stations), 0o600); err != nil {
+		return nil, err
+	}
+	data, err := node.LoadCounty(tables)
+	if err != nil {
+		return nil, err
+	}
+	c := &county{fabric: f, people: data.People}
 	for k, s := range data.Stations {
 		c.stations = append(c.stations, newStation(k, s, dir, f.host(k)))
 	}
@@ -63,7 +71,7 @@ func found(ctx context.Context, f fabric, length time.Duration) (*county, error)
 	}
 	first := c.stations[0]
 	if _, err := first.hive("init", "--station", string(first.id), "--dir", first.dir, "--http", httpAddr,
-		"--mesh", first.mesh(), "--demo", "--voters", strings.Join(voters, ",")); err != nil {
+		"--mesh", first.mesh(), "--demo", "--voters", strings.Join(voters, ","), "--county-file", tables); err != nil {
 		return nil, err
 	}
 	if err := c.startAll(ctx, first); err != nil {
@@ -79,6 +87,19 @@ func found(ctx context.Context, f fabric, length time.Duration) (*county, error)
 		}
 	}
 	return c, c.startAll(ctx, c.stations[1:]...)
+}
+
+// moreStations are what a county of six or seven has beside the shipped five.
+var moreStations = []string{
+	"  - {id: dongying-school, name: 东营小学站, kind: school, cell: yongqing, township: 韩村镇, place: {lon: 116.536, lat: 39.3155}}",
+	"  - {id: xianrenqiao, name: 仙人桥村站, kind: village, cell: yongqing, township: 曹家务乡, place: {lon: 116.55807, lat: 39.28216}}",
+}
+
+// enlarged adds stations to the shipped county's file, behind its own, until there are n.
+func enlarged(shipped []byte, n int) []byte {
+	head, rest, _ := strings.Cut(string(shipped), "\nstations:\n")
+	list, rest, _ := strings.Cut(rest, "\n\n")
+	return []byte(head + "\nstations:\n" + strings.Join(append([]string{list}, moreStations[:n-leastStations]...), "\n") + "\n\n" + rest)
 }
 
 // startAll starts stations together and waits until they answer.
@@ -111,17 +132,42 @@ func (c *county) person(id alerts.PersonID) alerts.Person {
 	panic("chaos: the shipped county has nobody called " + string(id)) // a table of ours names them
 }
 
-// leader asks the stations who leads, and believes the one that says so of itself.
+// leader asks the stations who leads, and believes the one that says so of itself; while an election goes
+// on, for a while. Nil: nobody does.
 func (c *county) leader(ctx context.Context) *station {
-	for _, s := range c.stations {
-		if !s.is(up) {
-			continue
+	for until := time.Now().Add(leaderWait); time.Now().Before(until); {
+		for _, s := range c.stations {
+			if !s.is(up) {
+				continue
+			}
+			if m, err := s.look(ctx, false); err == nil && len(m.Cells) > 0 && m.Cells[0].Role == "leader" {
+				return s
+			}
 		}
-		if m, err := s.look(ctx, false); err == nil && len(m.Cells) > 0 && m.Cells[0].Role == "leader" {
-			return s
+		if !pause(ctx, pollEvery) {
+			return nil
 		}
 	}
 	return nil
+}
+
+// majority is as many voters of the record as it takes to stop it; the rest has to carry on without.
+func (c *county) majority(ctx context.Context) (list []*station) {
+	leader := c.leader(ctx)
+	if leader == nil {
+		return nil
+	}
+	m, err := leader.look(ctx, false)
+	if err != nil {
+		return nil
+	}
+	voters := m.Cells[0].Voters
+	for _, s := range c.stations {
+		if slices.Contains(voters, s.id) && len(list) <= len(voters)/2 {
+			list = append(list, s)
+		}
+	}
+	return list
 }
 
 // look asks a station how it sees the mesh; fold: with the hash of what its record folds to.

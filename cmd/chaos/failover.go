@@ -26,11 +26,11 @@ const (
 
 // Run kills the leader n times while alerts flow at a station that stays.
 func (c failoverCmd) Run(ctx context.Context) error {
-	f, err := newBridge(5)
+	f, err := newBridge(leastStations)
 	if err != nil {
 		return fmt.Errorf("wiring: %w", err)
 	}
-	co, err := found(ctx, f, time.Hour)
+	co, err := found(ctx, f, leastStations, time.Hour)
 	if err != nil {
 		return fmt.Errorf("found the county: %w", err)
 	}
@@ -50,8 +50,15 @@ func (c failoverCmd) Run(ctx context.Context) error {
 	}
 	g := sorted(gaps)
 	fmt.Printf("\nrecord accepts again     %v\nslowest alert meanwhile  %v\n", g, sorted(alarms))
-	if g.at(.5) > gapHalf || g.at(.99) > gapWorst {
-		fmt.Printf("missed: the aim is %v in the middle and %v for 99 of 100\n", gapHalf, gapWorst)
+	for _, aim := range []struct {
+		of        float64
+		was, most time.Duration
+	}{{.5, g.at(.5), gapHalf}, {.99, g.at(.99), gapWorst}} {
+		said := "reached"
+		if aim.was > aim.most {
+			said = "missed"
+		}
+		fmt.Printf("aim: %.0f %% within %v: %s\n", 100*aim.of, aim.most, said)
 	}
 	return nil
 }

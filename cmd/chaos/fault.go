@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,7 @@ const (
 	slowOne      = "slow link"
 	lateAll      = "late and doubled frames everywhere" // only where the fabric can
 	fillDisk     = "disk full"
+	fullAlone    = "cut off with a full disk, then killed"
 	breakSync    = "fsync fails (EIO)"
 	noSpace      = "writes fail (ENOSPC)"
 	slowSync     = "slow fsync"
@@ -53,7 +55,7 @@ const (
 )
 
 // alone are the kinds that have a round to themselves.
-func alone() []string { return []string{killMajority, killAll, killLong, thinAll} }
+func alone() []string { return []string{killMajority, killAll, killLong, thinAll, fullAlone} }
 
 // mixed are the kinds that come together, each at another station.
 func mixed() []string {
@@ -76,8 +78,10 @@ func (l *lab) make(p planned) *fault {
 	case killLeader:
 		l.kills(f, func(ctx context.Context) []*station { return some(l.county.leader(ctx)) })
 	case killMajority:
-		l.kills(f, func(context.Context) []*station { return l.county.stations[:founders] })
+		f.where = "the voters"
+		l.kills(f, l.county.majority)
 	case killAll:
+		f.where = "every station"
 		l.kills(f, func(context.Context) []*station { return l.county.stations })
 	case stopOne:
 		l.stops(f, func(context.Context) *station { return l.standingBy(s) })
@@ -99,6 +103,8 @@ func (l *lab) make(p planned) *fault {
 		l.wire(f, biteUnplug, func() error { return l.county.fabric.unplug(p.at) })
 	case fillDisk:
 		fills(f, s)
+	case fullAlone:
+		l.fillsAlone(f, p)
 	default:
 		l.injects(f, s)
 	}
@@ -255,6 +261,31 @@ func fills(f *fault, s *station) {
 	f.bit = func() (int, error) {
 		var fs unix.Statfs_t
 		return n, unix.Statfs(s.dir, &fs)
+	}
+}
+
+// fillsAlone leaves a station neither a disk nor anybody to send to, and kills it then: whatever it said is
+// kept must be there when it comes back.
+func (l *lab) fillsAlone(f *fault, p planned) {
+	s := l.county.stations[p.at]
+	cut, fill, kill := &fault{}, &fault{}, &fault{}
+	l.wire(cut, biteCut, func() error { return l.around(p.at, l.county.fabric.cut) })
+	fills(fill, s)
+	l.kills(kill, func(context.Context) []*station { return some(s) })
+	f.begin = func(ctx context.Context) error { return errors.Join(cut.begin(ctx), fill.begin(ctx)) }
+	f.end = func(ctx context.Context) error {
+		return errors.Join(kill.begin(ctx), fill.end(ctx), kill.end(ctx))
+	}
+	f.bit = func() (int, error) {
+		least := math.MaxInt
+		for _, part := range []*fault{cut, fill, kill} {
+			n, err := part.bit()
+			if err != nil {
+				return 0, err
+			}
+			least = min(least, n)
+		}
+		return least, nil
 	}
 }
 

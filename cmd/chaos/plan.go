@@ -24,7 +24,7 @@ type planned struct {
 // round is faults at the same time. Then everything is mended, and the county has to be whole again.
 type round struct {
 	faults []planned
-	lasts  time.Duration
+	lasts  time.Duration // at most
 }
 
 // plan makes the rounds of a run: the same for the same seed. Every kind comes before any comes again.
@@ -46,6 +46,9 @@ func deal(rng *rand.Rand, stations int, delays bool) (deck []round) {
 	for _, kind := range alone() {
 		p := planned{kind: kind, at: rng.IntN(stations), after: 2 * time.Second, lasts: 12 * time.Second}
 		r := round{lasts: roundLast}
+		if kind == fullAlone {
+			p.at = smallDisks()[rng.IntN(len(smallDisks()))]
+		}
 		if kind == killLong || kind == thinAll {
 			p.lasts, r.lasts = killLast, killLast+4*time.Second
 		}

@@ -5,6 +5,8 @@ package main
 import (
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -13,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"hivemesh/configs"
+	"hivemesh/node"
 	"hivemesh/node/sim/history"
 )
 
@@ -137,5 +141,21 @@ func TestSecretsOnTheWireAreFound(t *testing.T) {
 	w.heard([]byte("\x45\x00 ... " + noteMark + "kiosk-7"))
 	if len(w.found()) != 1 {
 		t.Error("a note in plain was not found")
+	}
+}
+
+func TestALargerCountyIsWholeAndStrict(t *testing.T) {
+	for n := leastStations; n <= mostStations; n++ {
+		path := filepath.Join(t.TempDir(), "county.yaml")
+		if err := os.WriteFile(path, enlarged(configs.County, n), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, err := node.LoadCounty(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Stations) != n || len(c.Grids) == 0 || len(c.People) == 0 {
+			t.Errorf("%d stations, want %d; %d grids, %d people", len(c.Stations), n, len(c.Grids), len(c.People))
+		}
 	}
 }

@@ -13,15 +13,15 @@ import (
 	"time"
 
 	"hivemesh/alerts"
-	"hivemesh/node"
 	"hivemesh/node/sim/history"
 )
 
 type runCmd struct {
-	Minutes int    `default:"5" help:"How long the faults go on; founding the county and the last look come on top."`
-	Seed    uint64 `help:"Repeat the plan of a run; without it, a new one." placeholder:"N"`
-	Fabric  string `enum:"bridge,switch" default:"bridge" help:"What joins the hosts: the kernel's bridge (cuts by nftables), or a switch in this program that can delay and double frames as well."`
-	Only    string `help:"Only these kinds of faults, each in turn (part of the name, separated by commas)." placeholder:"KIND,…"`
+	Minutes  int    `default:"5" help:"How long the faults go on; founding the county and the last look come on top."`
+	Seed     uint64 `help:"Repeat the plan of a run; without it, a new one." placeholder:"N"`
+	Stations int    `default:"5" help:"How many stations, 5 to 7."`
+	Fabric   string `enum:"bridge,switch" default:"bridge" help:"What joins the hosts: the kernel's bridge (cuts by nftables), or a switch in this program that can delay and double frames as well."`
+	Only     string `help:"Only these kinds of faults, each in turn (part of the name, separated by commas)." placeholder:"KIND,…"`
 }
 
 const defaultSeed = 1
@@ -30,17 +30,16 @@ func (c runCmd) Run(ctx context.Context) error {
 	if c.Seed == 0 {
 		c.Seed = uint64(time.Now().UnixNano()) % 1e6
 	}
-	length := time.Duration(c.Minutes) * time.Minute
-	data, err := node.LoadCounty("")
-	if err != nil {
-		return err
+	if c.Stations < leastStations || c.Stations > mostStations {
+		return fmt.Errorf("--stations: %d to %d", leastStations, mostStations)
 	}
-	f, err := c.wiring(len(data.Stations))
+	length := time.Duration(c.Minutes) * time.Minute
+	f, err := c.wiring(c.Stations)
 	if err != nil {
 		return fmt.Errorf("wiring: %w", err)
 	}
 	defer f.close()
-	co, err := found(ctx, f, length)
+	co, err := found(ctx, f, c.Stations, length)
 	if err != nil {
 		return fmt.Errorf("found the county: %w", err)
 	}
@@ -242,7 +241,6 @@ func (w *weather) round(ctx context.Context, n, of int, r round) error {
 			w.mark(f, false)
 		})
 	}
-	pause(ctx, r.lasts)
 	g.Wait()
 	if err := errors.Join(errs...); err != nil || ctx.Err() != nil {
 		return errors.Join(err, ctx.Err())

@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 		"configs", "node/web", "ui"},
 	"node/sim/history": {"alerts"},
 	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web"},
-	"cmd/chaos":        {"alerts", "node", "node/web", "node/sim/history"},
+	"cmd/chaos":        {"alerts", "configs", "node", "node/web", "node/sim/history"},
 	"cmd/hive":         {"alerts", "cluster/record", "cluster/trust", "configs", "node", "node/web"},
 }
 
