@@ -84,9 +84,7 @@ func enter() int {
 	_ = cmd.Wait() // the status tells
 	close(ended)
 	status := cmd.ProcessState.ExitCode()
-	if status == 0 || os.Getenv("HIVE_CHAOS_KEEP") == "" {
-		_ = os.RemoveAll(filepath.Join(dir, countyDir))
-	}
+	_ = os.RemoveAll(filepath.Join(dir, countyDir)) // the logs beside it are of use, the data is large
 	if status == 0 {
 		_ = os.RemoveAll(dir)
 	} else {

@@ -26,7 +26,7 @@ const about = `Real processes under faults. Needs root (network namespaces), and
 // Exit statuses. A machine on which chaos cannot run is not a failure: it is told, and skipped.
 const (
 	exitBroken = 1 // a promise was broken, or the harness itself failed
-	exitVoid   = 2 // nothing was broken, but the run proves nothing
+	exitVoid   = 3 // nothing was broken, but the run proves nothing; 2 is what the runtime itself ends with
 )
 
 // errVoid marks a run that proves nothing.
