@@ -226,6 +226,30 @@ func TestAVoterThatForgotItsVoteOnlyFollows(t *testing.T) {
 	}
 }
 
+// A disk that cannot be written to when raft starts makes raft panic; that damages nothing, and it starts later.
+func TestRaftStartsOnceItsVoteCanBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three)
+		c.leader()
+		c.raise("post")
+		c.eventually(10*time.Second, "recorded", c.allRecorded(three...))
+		c.stop("post")
+		c.bad["post"].Fail(syscall.ENOSPC, disk.Writing("vote"))
+		b := c.start("post")
+		c.raise("xinzhuang")
+		c.eventually(20*time.Second, "it follows all the same", c.allRecorded(three...))
+		if s := b.cell.Status(); !errors.Is(s.Err, syscall.ENOSPC) {
+			t.Errorf("it says %+v", s)
+		}
+		c.bad["post"].Heal()
+		c.eventually(2*longCure, "it votes again, without a restart", func() bool {
+			s := b.cell.Status()
+			return s.Err == nil && s.Role != Follower
+		})
+		c.end()
+	})
+}
+
 func (c *county) must(err error) {
 	c.t.Helper()
 	if err != nil {

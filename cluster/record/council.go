@@ -86,8 +86,11 @@ func (k *council) openRaft() (err error) {
 		k.raft, err = raft.NewRaft(conf, k.fsm, k.logs, k.logs, snaps, k.peers)
 		return err
 	})
-	if err != nil && k.logs.rotten.Load() != nil {
+	switch said := k.logs.failed.Load(); {
+	case err != nil && k.logs.rotten.Load() != nil:
 		err = k.mark().lose(err)
+	case err != nil && said != nil: // raft panics there, too; but nothing is damaged, only the disk is not well yet
+		err = *said
 	}
 	k.logs.parks.Store(true) // from now on a goroutine of raft's own asks
 	return err

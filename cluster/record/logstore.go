@@ -44,7 +44,8 @@ type logStore struct {
 	released chan struct{} // closed when parked callers may go
 	release  sync.Once
 	patience time.Duration
-	parks    atomic.Bool // raft runs: no failure may reach it
+	parks    atomic.Bool           // raft runs: no failure may reach it
+	failed   atomic.Pointer[error] // what the disk said of a write before raft ran
 }
 
 var (
@@ -143,6 +144,7 @@ func (s *logStore) park(what string, err error) error {
 	}
 	err = fmt.Errorf("%s: %w", what, err)
 	if !s.parks.Load() {
+		s.failed.Store(&err)
 		return err
 	}
 	s.dead(err)

@@ -34,7 +34,7 @@ func signal(ch chan struct{}) {
 // raft disturbs the other voters if it dies again at once.
 const (
 	firstCure = time.Second
-	longCure  = time.Minute
+	longCure  = 15 * time.Second // half of what healing may take
 )
 
 // tend does what is to be done when the disk is well again.

@@ -59,7 +59,7 @@ func alone() []string { return []string{killMajority, killAll, killLong, thinAll
 
 // mixed are the kinds that come together, each at another station.
 func mixed() []string {
-	return []string{killOne, killLeader, stopOne, stopLeader, cutOff, cutHalf, cutOneWay, thinOne, unplugOne, slowOne,
+	return []string{killOne, killLeader, stopOne, stopLeader, cutOff, cutHalf, cutOneWay, thinOne, unplugOne, slowOne, lateAll,
 		fillDisk, breakSync, noSpace, slowSync, killSync}
 }
 

@@ -4,6 +4,7 @@ package main
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -27,13 +28,16 @@ type round struct {
 	lasts  time.Duration // at most
 }
 
-// plan makes the rounds of a run: the same for the same seed. Every kind comes before any comes again.
-func plan(seed uint64, stations int, length time.Duration, delays bool) (rounds []round) {
+// plan makes the rounds of a run: the same for the same seed. Every kind that may come comes before any comes
+// again.
+func plan(seed uint64, stations int, length time.Duration, may func(kind string) bool) (rounds []round) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	var deck []round
 	for spent := time.Duration(0); spent < length; {
 		if len(deck) == 0 {
-			deck = deal(rng, stations, delays)
+			if deck = deal(rng, stations, may); len(deck) == 0 {
+				return nil
+			}
 		}
 		spent += deck[0].lasts + roundQuiet
 		rounds, deck = append(rounds, deck[0]), deck[1:]
@@ -42,8 +46,11 @@ func plan(seed uint64, stations int, length time.Duration, delays bool) (rounds 
 }
 
 // deal shuffles all kinds into rounds.
-func deal(rng *rand.Rand, stations int, delays bool) (deck []round) {
+func deal(rng *rand.Rand, stations int, may func(kind string) bool) (deck []round) {
 	for _, kind := range alone() {
+		if !may(kind) {
+			continue
+		}
 		p := planned{kind: kind, at: rng.IntN(stations), after: 2 * time.Second, lasts: 12 * time.Second}
 		r := round{lasts: roundLast}
 		if kind == fullAlone {
@@ -55,10 +62,7 @@ func deal(rng *rand.Rand, stations int, delays bool) (deck []round) {
 		r.faults = []planned{p}
 		deck = append(deck, r)
 	}
-	kinds := mixed()
-	if delays {
-		kinds = append(kinds, lateAll)
-	}
+	kinds := slices.DeleteFunc(mixed(), func(kind string) bool { return !may(kind) })
 	rng.Shuffle(len(kinds), func(i, j int) { kinds[i], kinds[j] = kinds[j], kinds[i] })
 	for len(kinds) > 0 {
 		n := min(2+rng.IntN(2), len(kinds))

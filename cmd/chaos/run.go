@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +35,10 @@ func (c runCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("--stations: %d to %d", leastStations, mostStations)
 	}
 	length := time.Duration(c.Minutes) * time.Minute
+	rounds := plan(c.Seed, c.Stations, length, c.kinds)
+	if len(rounds) == 0 {
+		return fmt.Errorf("--only %q: no fault is called so", c.Only)
+	}
 	f, err := c.wiring(c.Stations)
 	if err != nil {
 		return fmt.Errorf("wiring: %w", err)
@@ -44,10 +49,6 @@ func (c runCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("found the county: %w", err)
 	}
 	defer co.stopAll()
-	rounds := plan(c.Seed, len(co.stations), length, c.Fabric == "switch")
-	if c.Only != "" {
-		rounds = only(rounds, c.Only)
-	}
 	w := newWeather(co, c.Seed)
 	err = w.all(ctx, rounds)
 	if ctx.Err() != nil {
@@ -64,23 +65,14 @@ func (c runCmd) wiring(hosts int) (fabric, error) {
 	return newBridge(hosts)
 }
 
-// only keeps the faults whose kind holds one of the words.
-func only(rounds []round, words string) (out []round) {
-	for _, r := range rounds {
-		var keep []planned
-		for _, p := range r.faults {
-			for _, word := range strings.Split(words, ",") {
-				if strings.Contains(p.kind, strings.TrimSpace(word)) {
-					keep = append(keep, p)
-					break
-				}
-			}
-		}
-		if r.faults = keep; len(keep) > 0 {
-			out = append(out, r)
-		}
+// kinds are the faults that this run may make: what its wiring can do, and --only wants.
+func (c runCmd) kinds(kind string) bool {
+	if kind == lateAll && c.Fabric != "switch" {
+		return false
 	}
-	return out
+	return c.Only == "" || slices.ContainsFunc(strings.Split(c.Only, ","), func(word string) bool {
+		return strings.Contains(kind, strings.TrimSpace(word))
+	})
 }
 
 // weather is one run: the county, its people, the faults and what was found.
