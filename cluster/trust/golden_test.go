@@ -26,7 +26,13 @@ func golden(t *testing.T, name, made string) (kept string) {
 			t.Fatal(err)
 		}
 	}
-	b, err := os.ReadFile(path)
+	return ofOld(t, name)
+}
+
+// ofOld is a golden file as it is.
+func ofOld(t *testing.T, name string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +110,7 @@ func TestWhatWasHandedOutStaysGood(t *testing.T) {
 func TestJoinFormsStayAsTheyAre(t *testing.T) {
 	for name, v := range map[string]any{
 		"ask.hex":  joinAsk{Version: 1, Token: "hive1-abc", Key: []byte{1}, Wish: "xinzhuang", Sig: []byte{2}},
+		"news.hex": newsFrame{Version: 1, Digest: []byte{1}, Notices: [][]byte{{2}}, Key: []byte{3}, Now: 1767323045000},
 		"told.hex": joinTold{Version: 1, Cert: []byte{1}, Root: []byte{2}, Gossip: []byte{3}, Config: []byte{4}},
 	} {
 		b, err := wire.Canonical.Marshal(v)
@@ -113,6 +120,50 @@ func TestJoinFormsStayAsTheyAre(t *testing.T) {
 		if got := hex.EncodeToString(b); golden(t, name, got) != got {
 			t.Errorf("%s: the form changed: %s", name, got)
 		}
+	}
+}
+
+// What the authority said once must be good for ever.
+func TestNoticesAndKeysStayGood(t *testing.T) {
+	root, err := x509.ParseCertificate(unhex(t, ofOld(t, "root.hex")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewRing(root, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expelled, err := sealNotice(Notice{Version: noticeVersion, County: "yongqing", Station: "xinzhuang", Why: Expelled, At: 1767323045}, testKey, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := sealNotice(Notice{Version: noticeVersion, County: "yongqing", Station: "xinzhuang", Why: Left, At: 1767323045}, testKey, unhex(t, ofOld(t, "station.hex")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := sealKey(keyForm{Version: keyVersion, County: "yongqing", Generation: 2, Key: bytes.Repeat([]byte{7}, gossipKeyLen), Urgent: true}, testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct {
+		name string
+		made []byte
+		why  Why
+	}{{"left.hex", left, Left}, {"expelled.hex", expelled, Expelled}} {
+		isNew, err := r.TakeNotice(unhex(t, golden(t, x.name, hex.EncodeToString(x.made))))
+		if n, _ := r.Gone("xinzhuang"); !isNew || err != nil || n.Why != x.why {
+			t.Errorf("%s: %v, %v", x.name, n.Why, err)
+		}
+		if got := hex.EncodeToString(x.made); golden(t, x.name, got) != got {
+			t.Errorf("%s: the form changed: %s", x.name, got)
+		}
+	}
+	f, err := openKey(root.PublicKey.(ed25519.PublicKey), "yongqing", unhex(t, golden(t, "gossipkey.hex", hex.EncodeToString(key))))
+	if err != nil || f.Generation != 2 || !f.Urgent || len(f.Key) != gossipKeyLen {
+		t.Errorf("gossip key of old: %+v, %v", f, err)
+	}
+	if got := hex.EncodeToString(key); golden(t, "gossipkey.hex", got) != got {
+		t.Errorf("the form of a gossip key changed: %s", got)
 	}
 }
 
