@@ -323,6 +323,53 @@ func TestAForgedHeadIsNotBelieved(t *testing.T) {
 	})
 }
 
+// A village station that does not vote, carried off and made to lie, cannot stop the others' records; whoever
+// votes now, as the leaders said one after the other, is believed, over a restart too.
+func TestOnlyVotersHeadsAreBelieved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := foundCounty(t, Mixed, three, "zhangyong", "works", "school")
+		c.leader()
+		c.raise("post")
+		c.eventually(10*time.Second, "recorded", c.allRecorded("post", "zhangyong", "works"))
+		lie := func(by alerts.StationID) *vouch {
+			t.Helper()
+			v := vouch{By: by, Epoch: firstEpoch, Index: 1, Chain: alerts.Hash{1}, Voters: []alerts.StationID{by}}
+			b, err := v.signed(cellID)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v.Sig = c.ids[by].SignBytes(b)
+			return &v
+		}
+		cell := c.up["zhangyong"].cell
+		if err := cell.takeIn(firstEra(), "school", frame{Index: 1, Head: lie("school"), News: &news{}}); err != nil || cell.Err() != nil {
+			t.Errorf("a lie of one who does not vote: %v; stands still: %v", err, cell.Err())
+		}
+		if err := cell.takeIn(firstEra(), "school", frame{Other: true, News: &news{Leader: "school"}}); !errors.Is(err, errOther) || cell.Err() != nil {
+			t.Errorf("one who says to lead, and does not vote: %v; stands still: %v", err, cell.Err())
+		}
+		if cell.elects("school") || cell.elects("works") {
+			t.Error("who does not vote is believed")
+		}
+
+		c.sees(9, "school") // so that it is works
+		c.down("caojiawu")
+		c.votersBecome(stableFor+deadAfter, "post", "works", "xinzhuang")
+		c.raise("works")
+		c.eventually(time.Minute, "followed", c.allRecorded("zhangyong"))
+		c.eventually(time.Minute, "whoever votes now is believed", func() bool { return cell.elects("works") && !cell.elects("caojiawu") })
+		c.stop("zhangyong")
+		cell = c.start("zhangyong").cell
+		if !cell.elects("works") || cell.elects("caojiawu") {
+			t.Error("forgotten over a restart")
+		}
+		if err := cell.takeIn(firstEra(), "works", frame{Index: 1, Head: lie("works"), News: &news{}}); !errors.Is(err, ErrDiverged) {
+			t.Errorf("the word of one who votes: %v", err)
+		}
+		c.end()
+	})
+}
+
 func FuzzStream(f *testing.F) {
 	for _, v := range []any{
 		opening{Version: openVersion, Cell: cellID, Purpose: forFollow, Index: 3},

@@ -95,7 +95,8 @@ type Cell struct {
 	fed    map[alerts.StationID]*feeding // who follows us
 	meets  map[alerts.StationID]bool     // whom we ask for their epoch just now
 
-	leaving leaving
+	leaving  leaving
+	electors *electors
 }
 
 // Open opens a record and takes part in its cell. The fold shows all that is kept here when it returns.
@@ -103,7 +104,7 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	c := &Cell{
 		cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1),
 		anew: make(chan struct{}, 1), well: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{},
-		fed: map[alerts.StationID]*feeding{}, meets: map[alerts.StationID]bool{},
+		fed: map[alerts.StationID]*feeding{}, meets: map[alerts.StationID]bool{}, electors: openElectors(cfg.Dir),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer func() {

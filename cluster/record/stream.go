@@ -28,6 +28,8 @@ type vouch struct {
 	Index uint64           `cbor:"3,keyasint"`
 	Chain alerts.Hash      `cbor:"4,keyasint"`
 	Sig   []byte           `cbor:"5,keyasint"`
+	// Who votes now: it says whose heads are to be believed next.
+	Voters []alerts.StationID `cbor:"6,keyasint,omitempty"`
 }
 
 // signed is what the signature is over.
@@ -188,13 +190,14 @@ func (c *Cell) next(at uint64, chain alerts.Hash) (frame, error) {
 
 // vouched is this leader's own head, signed, or the last one heard from a leader.
 func (c *Cell) vouched() (*vouch, error) {
-	lead, head := c.leads(), c.fold.Head()
+	lead, head, voters := c.leads(), c.fold.Head(), c.raftVoters()
+	slices.Sort(voters)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !lead || c.vouch != nil && c.vouch.By == c.cfg.Self && c.vouch.Index == head.Index {
+	if !lead || c.vouch != nil && c.vouch.By == c.cfg.Self && c.vouch.Index == head.Index && slices.Equal(c.vouch.Voters, voters) {
 		return c.vouch, nil
 	}
-	v := vouch{By: c.cfg.Self, Epoch: head.Epoch, Index: head.Index, Chain: head.Chain}
+	v := vouch{By: c.cfg.Self, Epoch: head.Epoch, Index: head.Index, Chain: head.Chain, Voters: voters}
 	b, err := v.signed(c.cfg.Cell)
 	if err != nil {
 		return nil, err
@@ -270,7 +273,7 @@ func (c *Cell) place(of era) (opening, error) {
 
 func (c *Cell) takeIn(of era, from alerts.StationID, f frame) error {
 	if f.Other {
-		if f.News.Leader == from && c.fold.Whole() {
+		if f.News.Leader == from && c.elects(from) && c.fold.Whole() {
 			return c.fold.Stop(fmt.Errorf("%w: says its leader %s", ErrDiverged, from))
 		}
 		return errOther
@@ -294,16 +297,20 @@ func (c *Cell) takeIn(of era, from alerts.StationID, f frame) error {
 	if err := c.cfg.Ring.Verify(f.Head.By, b, f.Head.Sig); err != nil {
 		return fmt.Errorf("head passed on by %s: %w", from, err)
 	}
-	if !c.mayVote(f.Head.By) {
-		return fmt.Errorf("head passed on by %s: %s has no say in this cell", from, f.Head.By)
+	if !c.elects(f.Head.By) {
+		return nil // a village box that was carried off must not be able to stop the others' records
 	}
 	if err := c.fold.Verify(Head{Epoch: f.Head.Epoch, Index: f.Head.Index, Chain: f.Head.Chain}); err != nil {
 		return err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.vouch == nil || f.Head.Index >= c.vouch.Index {
+	newest := c.vouch == nil || f.Head.Index >= c.vouch.Index
+	if newest {
 		c.vouch = f.Head
+	}
+	c.mu.Unlock()
+	if newest {
+		c.electors.become(of.mark, f.Head.Voters)
 	}
 	return nil
 }
