@@ -1,6 +1,7 @@
 package record
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/wire"
 )
 
 // The figures to compare with: what the disk alone can do. One raft commit is two transactions one after the
@@ -100,4 +102,66 @@ func benchmarkRecord(b *testing.B, inFlight int) {
 	b.StopTimer()
 	done.Wait()
 	c.stopAll()
+}
+
+// BenchmarkWholeAgain is a station whose disk is gone: how long it takes until it has a record of 100,000 events
+// again, each on its disk and folded, from one other station. `-benchtime 1x` is enough.
+func BenchmarkWholeAgain(b *testing.B) {
+	const events = 100_000
+	c := newCounty(b, []alerts.StationID{"absent"}, "post", "newcomer")
+	c.stop("absent") // nobody leads: what is measured is the copying
+	c.stop("newcomer")
+	post := c.up["post"].cell
+	fill(b, c, post, events)
+	for b.Loop() {
+		if err := os.RemoveAll(filepath.Join(c.dir, "newcomer")); err != nil {
+			b.Fatal(err)
+		}
+		begin := time.Now()
+		got := c.start("newcomer").cell
+		for got.Status().Index < events || got.store.Kept() < events {
+			time.Sleep(10 * time.Millisecond)
+		}
+		b.Logf("%d events are here again after %v", events, time.Since(begin))
+		if got.Status().Chain != post.Status().Chain {
+			b.Fatal("another record")
+		}
+		b.StopTimer()
+		c.stop("newcomer")
+		b.StartTimer()
+	}
+	b.StopTimer()
+	c.stopAll()
+}
+
+// fill records n events of a county's year at one station, without an agreement.
+func fill(b *testing.B, c *county, at *Cell, n int) {
+	b.Helper()
+	head, now := at.fold.Head(), time.Now().UTC().Truncate(time.Millisecond)
+	for n > 0 {
+		base, list := head, make([][]byte, 0, maxBatch)
+		for range min(maxBatch, n) {
+			e := c.unheard("post", int(head.Index)+1)
+			raw, err := wire.EncodeEntry(alerts.Entry{Epoch: head.Epoch, Index: head.Index + 1, Event: e, At: now, By: alerts.Standing{Roles: []alerts.Role{alerts.Officer}, Kind: alerts.PolicePost}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			list = append(list, raw)
+			head.Index, head.Chain = head.Index+1, wire.Chain(head.Chain, raw)
+		}
+		n -= len(list)
+		for {
+			err := at.fold.Feed(at.fold.Era().mark, base.Index, base.Chain, list)
+			if err == nil {
+				break
+			}
+			if !errors.Is(err, errBehind) {
+				b.Fatal(err)
+			}
+			time.Sleep(time.Millisecond) // the disk has to catch up
+		}
+	}
+	for at.store.Kept() < head.Index {
+		time.Sleep(time.Millisecond)
+	}
 }
