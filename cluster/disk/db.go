@@ -46,18 +46,16 @@ func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
 	if err := b.before(Opens); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
-	_, err := os.Stat(path)
-	isNew := errors.Is(err, os.ErrNotExist)
 	if err := b.open(path, false); err != nil {
 		return nil, err
 	}
 	if err := named(b.prepare(buckets)); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare %s: %w", path, err), b.Close())
 	}
-	if isNew { // else a power cut may take the file although all in it was fsynced
-		if err := SyncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
-		}
+	// Else a power cut may take the file although all in it was fsynced. Also where it was there: whoever made
+	// it may have failed just here.
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), b.Close())
 	}
 	return b, nil
 }
@@ -226,6 +224,26 @@ func Rename(from, to string) error {
 	}
 	return SyncDir(filepath.Dir(to))
 }
+
+// MakeDir makes a folder, its parents if need be, and their names outlast a power cut.
+func MakeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	// Those above were there before the station was.
+	for range madeDirs {
+		dir = filepath.Dir(dir)
+		if err := SyncDir(dir); errors.Is(err, os.ErrPermission) {
+			return nil // not made by this station
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// madeDirs is how deep a station's folders are below its own: cells, one of them, an epoch.
+const madeDirs = 3
 
 // SyncDir makes the names in a folder outlast a power cut.
 func SyncDir(dir string) error {

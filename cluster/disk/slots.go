@@ -40,6 +40,9 @@ func (d *Disk) OpenSlots(store, cell, path string) (_ *Slots, value []byte, err 
 			return nil, nil, err
 		}
 	}
+	if err := SyncDir(filepath.Dir(path)); err != nil { // whoever made it may have failed just before this
+		return nil, nil, err
+	}
 	if s.f, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
 		return nil, nil, err
 	}

@@ -130,7 +130,7 @@ func (m mark) lose(why error) error {
 
 func (m mark) write(s string) error {
 	tmp := string(m) + ".new"
-	if err := os.MkdirAll(filepath.Dir(tmp), 0o700); err != nil {
+	if err := disk.MakeDir(filepath.Dir(tmp)); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)

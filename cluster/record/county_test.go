@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,6 +21,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(nthEnv); dir != "" {
+		nthScript(dir, os.Getenv(nthEnv+"_EVENTS"))
+		return
+	}
 	if child() {
 		return
 	}

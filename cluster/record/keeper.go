@@ -54,7 +54,7 @@ func openStore(d *disk.Disk, cell alerts.CellID, path string, log *zap.Logger, w
 
 // openFile opens the file for writing, after repair if need be.
 func (s *store) openFile() error {
-	if err := os.MkdirAll(filepath.Dir(s.path), 0o700); err != nil {
+	if err := disk.MakeDir(filepath.Dir(s.path)); err != nil {
 		return err
 	}
 	adopt(s.path)

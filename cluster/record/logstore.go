@@ -61,7 +61,7 @@ func openLogStore(d *disk.Disk, cell alerts.CellID, dir string, m mark, dead fun
 	if lost != nil {
 		return nil, lost
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
 	logs, vote := filepath.Join(dir, "raft.db"), filepath.Join(dir, "vote")
