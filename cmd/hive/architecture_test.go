@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"cluster/trust":   {"alerts", "cluster/wire"},
 	"cluster/gossip":  {"alerts", "cluster/wire", "cluster/trust"},
 	"cluster/disk":    {},
+	"cluster/faultfs": {},
 	"cluster/pending": {"alerts", "cluster/wire", "cluster/trust", "cluster/disk"},
 	"cluster/record":  {"alerts", "cluster/wire", "cluster/trust", "cluster/disk"},
 	"cluster": {"alerts", "cluster/wire", "cluster/trust", "cluster/disk", "cluster/gossip", "cluster/pending",
@@ -34,7 +35,7 @@ var arrows = map[string][]string{
 		"configs", "node/web", "ui"},
 	"node/sim/history": {"alerts"},
 	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web"},
-	"cmd/chaos":        {"alerts", "configs", "node", "node/web", "node/sim/history"},
+	"cmd/chaos":        {"alerts", "cluster/faultfs", "configs", "node", "node/web", "node/sim/history"},
 	"cmd/hive":         {"alerts", "cluster/record", "cluster/trust", "configs", "node", "node/web"},
 }
 
