@@ -177,7 +177,7 @@ func (n *Node) showAll() {
 			known = append(known, e.Incident)
 		}
 		for _, id := range known {
-			n.view.record(cell, id, at) // of all together
+			n.view.record(cell, id, alerts.LaneDecision, at) // of all together
 		}
 	}
 	n.view.refresh()
@@ -201,12 +201,12 @@ func (n *Node) events() cluster.Events {
 	return cluster.Events{
 		Pending: func(e alerts.Event, added bool) {
 			if added { // what leaves stands in the record, and that was told already
-				n.view.touch(e.Cell, e.Incident)
+				n.view.touch(e.Cell, e.Incident, e.Lane())
 			}
 		},
 		Recorded: func(cell alerts.CellID, c alerts.Change) {
 			e := c.Entry.Event
-			n.view.record(cell, e.Incident, web.Cursor{Epoch: c.Entry.Epoch, Index: c.Entry.Index})
+			n.view.record(cell, e.Incident, e.Lane(), web.Cursor{Epoch: c.Entry.Epoch, Index: c.Entry.Index})
 			var refused *web.Refusal
 			if !c.Entry.Verdict.Accepted() {
 				refused = n.refusal(c.Entry)

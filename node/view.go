@@ -45,6 +45,8 @@ type view struct {
 	dirtyMu sync.Mutex
 	dirty   []touched // incidents to make anew, in the order they were touched
 	queued  map[touched]bool
+	urgent  []touched // of these, those touched by the alarm lane: they do not wait for the others
+	rung    map[touched]bool
 	reached map[alerts.CellID]web.Cursor // how far the record's entries have touched their incidents
 	other   []web.Change                 // other changes, published after the incidents touched before them
 	wake    chan struct{}
@@ -65,6 +67,7 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 		watchers:  map[int]func(web.Change){},
 		held:      map[touched]time.Time{},
 		queued:    map[touched]bool{},
+		rung:      map[touched]bool{},
 		reached:   map[alerts.CellID]web.Cursor{},
 		wake:      make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -92,13 +95,19 @@ func (v *view) close() error {
 	return nil
 }
 
-// touch says that the pending set changed for an incident. It never blocks.
-func (v *view) touch(cell alerts.CellID, in alerts.IncidentID) { v.record(cell, in, web.Cursor{}) }
+// touch says that the pending set changed for an incident, by an event of that lane. It never blocks.
+func (v *view) touch(cell alerts.CellID, in alerts.IncidentID, lane alerts.Lane) {
+	v.record(cell, in, lane, web.Cursor{})
+}
 
 // record says that the record changed for an incident, by the entry at that place. Entries come in order.
-func (v *view) record(cell alerts.CellID, in alerts.IncidentID, at web.Cursor) {
+func (v *view) record(cell alerts.CellID, in alerts.IncidentID, lane alerts.Lane, at web.Cursor) {
 	t := touched{cell, in}
 	v.dirtyMu.Lock()
+	if lane == alerts.LaneAlarm && !v.rung[t] {
+		v.rung[t] = true
+		v.urgent = append(v.urgent, t)
+	}
 	if !v.queued[t] {
 		v.queued[t] = true
 		v.dirty = append(v.dirty, t)
@@ -122,7 +131,7 @@ func (v *view) anew(cell alerts.CellID) {
 	}
 	v.mu.RUnlock()
 	for _, id := range shown {
-		v.touch(cell, id)
+		v.touch(cell, id, alerts.LaneDecision)
 	}
 }
 
@@ -141,20 +150,41 @@ func (v *view) poke() {
 	}
 }
 
-// refresh makes anew what was touched. The place in the record moves on only with the last change of a
-// cell: who keeps it and goes to another station must not lack what was still to come here.
+// hurryEvery is after how many incidents made anew those that rang meanwhile are looked for: a millisecond or two.
+const hurryEvery = 32
+
+// refresh makes anew what was touched, alarms first. The place in the record moves on only with the last
+// change of a cell: who keeps it and goes to another station must not lack what was still to come here.
 func (v *view) refresh() {
 	v.dirtyMu.Lock()
-	dirty, other, reached := v.dirty, v.other, maps.Clone(v.reached)
-	v.dirty, v.other = nil, nil
+	dirty, urgent, other, reached := v.dirty, v.urgent, v.other, maps.Clone(v.reached)
+	v.dirty, v.urgent, v.other = nil, nil, nil
 	clear(v.queued)
+	clear(v.rung)
 	v.dirtyMu.Unlock()
+	rings := map[touched]bool{}
+	for _, t := range urgent {
+		rings[t] = true
+	}
+	slices.SortStableFunc(dirty, func(a, b touched) int {
+		switch {
+		case rings[a] == rings[b]:
+			return 0
+		case rings[a]:
+			return -1
+		}
+		return 1
+	})
 	last := map[alerts.CellID]web.Change{}
-	for _, t := range dirty {
+	for n, t := range dirty {
+		if n%hurryEvery == hurryEvery-1 {
+			v.hurry()
+		}
 		c, ok := v.look(t)
 		if !ok {
 			continue
 		}
+		c.Urgent = rings[t]
 		if before, waits := last[t.cell]; waits {
 			v.publish(before)
 		}
@@ -168,6 +198,22 @@ func (v *view) refresh() {
 	}
 	for _, c := range other {
 		v.publish(c)
+	}
+}
+
+// hurry shows what rang while others are made anew. It is made anew with its own batch once more, which is
+// when the place in the record moves on.
+func (v *view) hurry() {
+	v.dirtyMu.Lock()
+	urgent := v.urgent
+	v.urgent = nil
+	clear(v.rung)
+	v.dirtyMu.Unlock()
+	for _, t := range urgent {
+		if c, ok := v.look(t); ok {
+			c.Urgent = true
+			v.publish(c)
+		}
 	}
 }
 
@@ -215,7 +261,7 @@ func (v *view) hold(t touched, i *alerts.Incident) bool {
 	}
 	if !held {
 		v.held[t] = now.Add(holdLate)
-		time.AfterFunc(holdLate, func() { v.touch(t.cell, t.in) })
+		time.AfterFunc(holdLate, func() { v.touch(t.cell, t.in, alerts.LaneAlarm) })
 		return true
 	}
 	if now.Before(until) {

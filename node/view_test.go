@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ func TestTheCursorClaimsOnlyWhatWasShown(t *testing.T) {
 		s.Apply(alerts.Entry{Epoch: at.Epoch, Index: at.Index, Verdict: alerts.Verdict{Code: alerts.Accepted}, At: time.Now(), Event: alerts.Event{
 			ID: alerts.Hash{byte(n + 1)}, Cell: cell, Incident: id, Kind: alerts.KindRaised, Body: &alerts.Raised{Category: "dispute"},
 		}})
-		v.record(cell, id, at)
+		v.record(cell, id, alerts.LaneDecision, at)
 	}
 	v.refresh()
 	if len(told) != 3 {
@@ -44,5 +45,46 @@ func TestTheCursorClaimsOnlyWhatWasShown(t *testing.T) {
 	}
 	if last := told[2].Cursor; last.Index != 3 || v.cursor(cell) != last {
 		t.Errorf("when all is shown the cursor is %v, the view's %v, want entry 3", last, v.cursor(cell))
+	}
+}
+
+// TestAnAlarmDoesNotWaitForABacklog: it rings while hundreds of matters are made anew. It is shown among the
+// first, and claims nothing of what was still to come.
+func TestAnAlarmDoesNotWaitForABacklog(t *testing.T) {
+	const cell, backlog = "yongqing", 20 * hurryEvery
+	rules, err := LoadRules("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := alerts.NewState(cell)
+	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} })
+	put := func(n int, lane alerts.Lane) {
+		at, id := web.Cursor{Epoch: 1, Index: uint64(n)}, alerts.IncidentID(fmt.Sprint(n))
+		s.Apply(alerts.Entry{Epoch: at.Epoch, Index: at.Index, Verdict: alerts.Verdict{Code: alerts.Accepted}, At: time.Now(), Event: alerts.Event{
+			ID: alerts.Hash{byte(n >> 8), byte(n), 1}, Cell: cell, Incident: id, Kind: alerts.KindRaised, Body: &alerts.Raised{Category: "dispute"},
+		}})
+		v.record(cell, id, lane, at)
+	}
+	for n := 1; n < backlog; n++ {
+		put(n, alerts.LaneNote)
+	}
+	shown, rang := 0, 0
+	v.watch(func(c web.Change) {
+		if shown++; shown == 1 {
+			put(backlog, alerts.LaneAlarm)
+		}
+		if c.Urgent && rang == 0 {
+			if rang = shown; c.Cursor.Index != 0 {
+				t.Errorf("the alarm claims entry %d while a backlog waits", c.Cursor.Index)
+			}
+		}
+	})
+	v.refresh()
+	if rang == 0 || rang > 2*hurryEvery {
+		t.Errorf("the alarm was shown as number %d of %d (0: not at all)", rang, shown)
+	}
+	v.refresh()
+	if v.cursor(cell).Index != backlog {
+		t.Errorf("when all is shown the cursor is %v, want entry %d", v.cursor(cell), backlog)
 	}
 }

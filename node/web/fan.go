@@ -95,6 +95,7 @@ type delivery struct {
 
 // spread is the scratch space of a fan-out, kept from one to the next.
 type spread struct {
+	rings    []*alerts.Incident // what changed and may sound, or stop
 	alarms   []alerts.Alarm
 	sounding []delivery
 	quiet    []*socket
@@ -105,16 +106,21 @@ type spread struct {
 }
 
 // fan carries changed incidents to the sockets: alarms first and the nearest people first, then the new
-// state of the matter. All that one socket gets of a batch it gets at once. Called with h.mu held.
-func (h *hub) fan(changes []Change) {
+// state of the matter. All that one socket gets of a batch it gets at once. Of early ones, whose turn has not
+// come, only what sounds or ends a sounding. Called with h.mu held.
+func (h *hub) fan(changes []Change, early []*alerts.Incident) {
 	for _, c := range changes {
-		h.follow(c.Incident)
-		h.encodedOf(c.Incident)
-		h.owners.learn(c.Incident)
+		early = append(early, c.Incident)
+	}
+	for _, i := range early {
+		h.follow(i)
+		h.encodedOf(i)
+		h.owners.learn(i)
 	}
 	sp := &h.spread
+	sp.rings = early
 	for _, s := range h.socks {
-		if d, ok := h.sounds(s, changes); ok {
+		if d, ok := h.sounds(s); ok {
 			sp.sounding = append(sp.sounding, d)
 		} else {
 			sp.quiet = append(sp.quiet, s)
@@ -136,15 +142,15 @@ func (h *hub) fan(changes []Change) {
 	}
 	h.hand()
 	h.metrics.delivered(sp.frames)
-	sp.alarms, sp.sounding, sp.quiet = reset(sp.alarms), reset(sp.sounding), reset(sp.quiet)
+	sp.rings, sp.alarms, sp.sounding, sp.quiet = nil, reset(sp.alarms), reset(sp.sounding), reset(sp.quiet)
 }
 
-// sounds lists what s is to sound for among the changes.
-func (h *hub) sounds(s *socket, changes []Change) (d delivery, ok bool) {
+// sounds lists what s is to sound for among what changed.
+func (h *hub) sounds(s *socket) (d delivery, ok bool) {
 	sp := &h.spread
 	d = delivery{to: s, from: len(sp.alarms), near: farAway}
-	for _, c := range changes {
-		for _, a := range h.unheard(s, c.Incident) {
+	for _, i := range sp.rings {
+		for _, a := range h.unheard(s, i) {
 			sp.alarms = append(sp.alarms, a)
 			d.near = min(d.near, metres(s, a))
 		}
@@ -323,10 +329,12 @@ func pendingEvent(i *alerts.Incident, event alerts.Hash) bool {
 
 // news adds the end of alarms and the new state of matters.
 func (h *hub) news(s *socket, changes []Change, tails []string, items []item) []item {
-	for n, c := range changes {
-		if i := c.Incident; i.Ended != nil || i.Status.Closed() {
+	for _, i := range h.spread.rings {
+		if i.Ended != nil || i.Status.Closed() {
 			items = h.standDown(s, i, items)
 		}
+	}
+	for n, c := range changes {
 		items = h.show(s, c, tails[n], items)
 	}
 	return items

@@ -138,11 +138,11 @@ func (h *hub) run(stop func()) {
 
 // carry takes one batch of changes to the sockets.
 func (h *hub) carry() {
-	incidents, rest, more := h.in.take(nil, nil)
+	incidents, early, rest, more := h.in.take()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if len(incidents) > 0 {
-		h.fan(incidents)
+		h.fan(incidents, early)
 	}
 	for _, c := range rest {
 		h.tell(c)

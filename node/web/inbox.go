@@ -17,12 +17,14 @@ type inbox struct {
 	version atomic.Uint64 // grows with every change of an incident
 
 	mu        sync.Mutex
-	incidents lane // first: nothing waits longer than an alarm
-	rest      lane
+	incidents lane
+	urgent    map[string]bool // those of the incidents that may sound
+	rest      lane            // how events are kept, and why they do not count
+	counts    lane            // of receipts, and the stations: after all else
 }
 
 func newInbox() *inbox {
-	return &inbox{wake: make(chan struct{}, 1), incidents: newLane(), rest: newLane()}
+	return &inbox{wake: make(chan struct{}, 1), incidents: newLane(), urgent: map[string]bool{}, rest: newLane(), counts: newLane()}
 }
 
 // lane is a queue in which a newer change of the same thing takes the place of the older one.
@@ -87,15 +89,18 @@ func (b *inbox) put(c Change) {
 	switch {
 	case c.Incident != nil:
 		b.incidents.put(string(c.Incident.ID), c)
+		if c.Urgent {
+			b.urgent[string(c.Incident.ID)] = true
+		}
 		b.version.Add(1)
 	case c.Refused != nil:
 		b.rest.put("r"+string(c.Refused.Event[:]), c)
 	case !c.Event.IsZero():
 		b.rest.put("k"+string(c.Event[:]), c)
 	case c.Counted != "":
-		b.rest.put("c"+strconv.Itoa(c.Wave)+"/"+string(c.Counted), c)
+		b.counts.put("c"+strconv.Itoa(c.Wave)+"/"+string(c.Counted), c)
 	case c.Stations:
-		b.rest.put("s", c)
+		b.counts.put("s", c)
 	}
 	b.mu.Unlock()
 	b.signal()
@@ -115,13 +120,22 @@ const (
 	batchRest      = 256
 )
 
-// take returns the next changes of incidents and of everything else, and whether more wait.
-func (b *inbox) take(incidents, rest []Change) ([]Change, []Change, bool) {
+// take returns the next changes of incidents and of everything else, and whether more wait. early are incidents
+// that may sound and whose changes are not among those: no alarm waits for its turn.
+func (b *inbox) take() (incidents []Change, early []*alerts.Incident, rest []Change, more bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	incidents = b.incidents.take(incidents, batchIncidents)
-	rest = b.rest.take(rest, batchRest)
-	return incidents, rest, len(b.incidents.latest)+len(b.rest.latest) > 0
+	incidents = b.incidents.take(nil, batchIncidents)
+	for _, c := range incidents {
+		delete(b.urgent, string(c.Incident.ID))
+	}
+	for _, id := range sortedKeys(b.urgent) {
+		early = append(early, b.incidents.latest[id].change.Incident)
+	}
+	clear(b.urgent)
+	rest = b.rest.take(nil, batchRest)
+	rest = b.counts.take(rest, batchRest-len(rest))
+	return incidents, early, rest, len(b.incidents.latest)+len(b.rest.latest)+len(b.counts.latest) > 0
 }
 
 // waveKey names a wave; wave 0 stands for the calls for support.

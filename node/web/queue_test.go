@@ -27,7 +27,7 @@ func TestInboxKeepsTheLatestAtItsPlace(t *testing.T) {
 	if n := len(b.incidents.order); n > 100 {
 		t.Errorf("%d tickets wait for two things", n)
 	}
-	incidents, rest, more := b.take(nil, nil)
+	incidents, _, rest, more := b.take()
 	if len(incidents) != 2 || incidents[0].Incident.ID != "y" || incidents[1].Cursor.Index != 5000 || more {
 		t.Errorf("incidents %+v, more %v", incidents, more)
 	}
@@ -37,8 +37,34 @@ func TestInboxKeepsTheLatestAtItsPlace(t *testing.T) {
 	for n := range batchIncidents + 1 {
 		b.put(at(fmt.Sprint(n), 1))
 	}
-	if incidents, _, more = b.take(nil, nil); len(incidents) != batchIncidents || !more {
+	if incidents, _, _, more = b.take(); len(incidents) != batchIncidents || !more {
 		t.Errorf("%d incidents, more %v", len(incidents), more)
+	}
+}
+
+// TestInboxLetsAlarmsThrough: what may sound is handed out at once, however much waits, and once more in its
+// turn; statistics come after all else.
+func TestInboxLetsAlarmsThrough(t *testing.T) {
+	b := newInbox()
+	change := func(id string, urgent bool) Change {
+		return Change{Incident: &alerts.Incident{ID: alerts.IncidentID(id)}, Urgent: urgent}
+	}
+	b.put(Change{Counted: "x", Wave: 1})
+	b.put(Change{Event: alerts.Hash{1}})
+	for n := range batchIncidents {
+		b.put(change(fmt.Sprint(n), n == 0))
+	}
+	b.put(change("alarm", true))
+	b.put(change("alarm", false)) // a note, right behind it
+	incidents, early, rest, more := b.take()
+	if len(incidents) != batchIncidents || len(early) != 1 || early[0].ID != "alarm" || !more {
+		t.Errorf("%d incidents, early %v, more %v; want a batch, and the alarm before its turn", len(incidents), early, more)
+	}
+	if len(rest) != 2 || rest[0].Event.IsZero() || rest[1].Counted != "x" {
+		t.Errorf("rest %+v: counts come last", rest)
+	}
+	if incidents, early, _, more = b.take(); len(incidents) != 1 || incidents[0].Incident.ID != "alarm" || len(early) != 0 || more {
+		t.Errorf("in its turn: %v, early %v, more %v", incidents, early, more)
 	}
 }
 

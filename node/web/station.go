@@ -168,6 +168,7 @@ type Position struct {
 type Change struct {
 	Incident *alerts.Incident // its new view; Cursor is where the record stood
 	Cursor   Cursor
+	Urgent   bool // the alarm lane changed it: it may sound, and goes before what waits
 
 	Event alerts.Hash // how this event is kept changed
 	Kept  Kept
