@@ -343,8 +343,8 @@ func (h *hub) news(s *socket, changes []Change, tails []string, items []item) []
 // show adds the new state of the matter, if s may know of it.
 func (h *hub) show(s *socket, c Change, tail string, items []item) []item {
 	i := c.Incident
-	if s.hidesSilent(i) {
-		return items
+	if s.owed != nil || s.hidesSilent(i) {
+		return items // its history, which is still to come, will have this
 	}
 	class := h.station.Rules().ClassOf(s.who.Subject, i)
 	if class == "" {

@@ -59,6 +59,7 @@ type WelcomeFrame struct {
 	Kiosk   bool                     `json:"kiosk"`
 	Cursors map[alerts.CellID]string `json:"cursors" doc:"where the incident frames that follow take up, per cell; a cell that is missing starts anew"`
 	Server  alerts.Stamp             `json:"server_time"`
+	Spread  int                      `json:"spread_ms" doc:"when this connection is lost, wait a random time of up to so many milliseconds before the first try: after a power cut everybody comes at once"`
 }
 
 // AlarmFrame says: sound, now. A device gets it once for one wave of one incident.

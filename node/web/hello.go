@@ -204,8 +204,8 @@ func parseHello(b []byte) (*HelloFrame, error) {
 	return &f, nil
 }
 
-// welcome makes the socket one of the hub's and sends what its device missed: alarms, stand-downs, then
-// history. Nothing that happens meanwhile falls between: all of it is done under h.mu.
+// welcome makes the socket one of the hub's and sends what its device missed: alarms and stand-downs at once,
+// history when those who came with it have heard theirs. Nothing that happens meanwhile falls between.
 func (h *hub) welcome(s *socket, w *who, f *HelloFrame) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -227,16 +227,62 @@ func (h *hub) welcome(s *socket, w *who, f *HelloFrame) {
 	h.attach(s)
 	hello := WelcomeFrame{
 		Type: "welcome", Station: h.station.Self().ID, Session: w.info(), Kiosk: w.kiosk,
-		Cursors: map[alerts.CellID]string{}, Server: alerts.Stamp(time.Now()),
+		Cursors: map[alerts.CellID]string{}, Server: alerts.Stamp(time.Now()), Spread: spreadOf(len(h.socks)),
 	}
 	after, errs := h.resume(s, f.After, hello.Cursors)
 	s.push(whole("welcome", hello))
 	s.push(errs...)
 	h.offer(s)
 	h.settle(s)
-	s.pushHistory(h.since(s, after))
+	s.owed = &owed{after}
+	h.owing = append(h.owing, s)
+	h.remind()
 	if s.at != nil {
 		h.shareLocked(s)
+	}
+}
+
+// owed is the history that a hello asked for and that has not been sent yet.
+type owed struct{ after map[alerts.CellID]Cursor }
+
+const (
+	// payAtOnce is how many histories are sent before others get a turn: those who come at the same time hear
+	// their alarms before anybody gets the past.
+	payAtOnce = 8
+	// A hello is half a millisecond's work; nobody waits longer for the first try than clients wait at most.
+	spreadEach              = 500 * time.Microsecond
+	leastSpread, mostSpread = 500 * time.Millisecond, 15 * time.Second
+)
+
+// spreadOf is over how many milliseconds so many clients are to come back.
+func spreadOf(sockets int) int {
+	return int(min(max(time.Duration(sockets)*spreadEach, leastSpread), mostSpread).Milliseconds())
+}
+
+func (h *hub) remind() {
+	select {
+	case h.paying <- struct{}{}:
+	default:
+	}
+}
+
+// pay sends some of the histories that are owed. What changes until then is in them: show leaves it out.
+func (h *hub) pay() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := min(len(h.owing), payAtOnce)
+	for _, s := range h.owing[:n] {
+		if s.slot >= 0 {
+			after := s.owed.after
+			s.owed = nil
+			s.pushHistory(h.since(s, after))
+		}
+	}
+	clear(h.owing[:n])
+	if h.owing = h.owing[n:]; len(h.owing) > 0 {
+		h.remind()
+	} else {
+		h.owing = nil
 	}
 }
 

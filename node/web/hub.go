@@ -41,6 +41,7 @@ type hub struct {
 	in       *inbox
 	done     chan struct{}
 	counted  chan struct{} // some tally has news
+	paying   chan struct{} // some history is owed
 	writers  *writers
 	pen      *pen           // the hub's own, under mu
 	wg       sync.WaitGroup // run, and the readers of sockets
@@ -61,6 +62,7 @@ type hub struct {
 	owners   owners
 	waiters  map[alerts.Hash][]chan outcome
 	spread   spread
+	owing    []*socket // whose history is owed, in the order of their hellos
 	beats    int
 	came     int // sockets since the last tidying
 	cameThen int // at the last beat
@@ -80,7 +82,7 @@ type device struct {
 
 func newHub(st Station, ss *sessions, log *zap.Logger) *hub {
 	return &hub{
-		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}), counted: make(chan struct{}, 1),
+		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}), counted: make(chan struct{}, 1), paying: make(chan struct{}, 1),
 		writers: newWriters(), pen: newPen(), spread: spread{frames: map[string]int{}},
 		fresh: map[*socket]struct{}{}, devices: map[deviceKey]*device{}, people: map[alerts.PersonID][]*socket{},
 		alarming: map[alerts.IncidentID]*alerts.Incident{}, frames: map[alerts.IncidentID]*encoded{},
@@ -123,6 +125,8 @@ func (h *hub) run(stop func()) {
 			return
 		case <-h.in.wake:
 			h.carry()
+		case <-h.paying:
+			h.pay()
 		case <-h.counted:
 			if due == nil {
 				due = time.After(tallyEvery)
@@ -203,6 +207,7 @@ func (h *hub) pulse(now time.Time) {
 			s.close(closeEnded)
 		default:
 			h.renew(s, self)
+			h.catchUp(s)
 			if s.beat == turn {
 				s.push(pingItem)
 			}

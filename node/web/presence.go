@@ -48,10 +48,30 @@ func (h *hub) moved(s *socket, p *alerts.Point) (string, error) {
 	if s.slot < 0 {
 		return "", nil
 	}
-	s.at = p
+	if now := time.Now(); now.Sub(s.movedAt) < moveEvery {
+		s.later = p
+		return "", nil
+	}
+	h.move(s, p)
+	return "", nil
+}
+
+// moveEvery is how often a socket's position is taken at most. One that comes sooner waits for the next tick,
+// and the latest counts: what a position sets off, being called, is worth no more than one look a second.
+const moveEvery = tick / 2
+
+// move takes a position. Called with h.mu held.
+func (h *hub) move(s *socket, p *alerts.Point) {
+	s.at, s.later, s.movedAt = p, nil, time.Now()
 	h.offer(s)
 	h.shareLocked(s)
-	return "", nil
+}
+
+// catchUp takes a position that came too soon after the one before. Called with h.mu held, once a second.
+func (h *hub) catchUp(s *socket) {
+	if s.later != nil {
+		h.move(s, s.later)
+	}
 }
 
 // shareLocked passes a position on, but only while the person is on duty or between accept and release.
@@ -98,6 +118,12 @@ func (h *hub) duty(s *socket, on bool) {
 func (h *hub) positions() {
 	if h.lookers == 0 {
 		h.lastPos = nil
+		return
+	}
+	if h.writers.behind() { // alarms and matters wait to be written: positions are the first to be thinned
+		for _, s := range h.socks {
+			s.patchy = s.patchy || s.sees
+		}
 		return
 	}
 	now := map[alerts.PersonID]positionKey{}

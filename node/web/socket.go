@@ -44,10 +44,13 @@ type socket struct {
 	name     string        // of the device, as hello said
 	device   *device       // the same for all sockets of one person on one device
 	at       *alerts.Point // last known position; nil: the home station's
+	movedAt  time.Time     // when at was taken
+	later    *alerts.Point // a newer one, that came too soon after it; nil: none
 	home     *alerts.Point
 	duty     bool
 	heard    alerts.Heard
 	stood    map[alerts.IncidentID]bool // heard incidents whose end was sent
+	owed     *owed                      // history still to be sent; nil: all was
 	behind   map[alerts.CellID]Cursor   // cells in which the client knows more than this station
 	staff    bool                       // may see some matters in full: worth asking ClassOf
 	sees     bool                       // gets positions

@@ -75,6 +75,18 @@ func (w *writers) add(at int, list ...*socket) {
 	}
 }
 
+// behind reports whether sockets wait for their turn.
+func (w *writers) behind() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, l := range w.lines {
+		if l.head < len(l.list) {
+			return true
+		}
+	}
+	return false
+}
+
 // next waits for a socket; nil after close.
 func (w *writers) next() (*socket, int) {
 	w.mu.Lock()

@@ -974,6 +974,10 @@ export interface WelcomeFrame {
   kiosk: boolean;
   server_time: string;
   session: PersonInfo;
+  /**
+   * when this connection is lost, wait a random time of up to so many milliseconds before the first try: after a power cut everybody comes at once
+   */
+  spread_ms: number;
   station: string;
   type: 'welcome';
 }

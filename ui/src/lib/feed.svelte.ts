@@ -48,6 +48,7 @@ export class Feed {
   #socket: WebSocket | undefined;
   #attempt = 0;
   #turn = 0;
+  #spread = 0; // ms, over which the station asked its clients to come back
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setTimeout> | undefined;
   #beat: ReturnType<typeof setInterval> | undefined;
@@ -89,15 +90,24 @@ export class Feed {
 
   #listen(): () => void {
     const hope = (): void => this.nudge();
+    // The network is back for everybody in this moment: come as the station asked, not all at once.
+    let back: ReturnType<typeof setTimeout> | undefined;
+    const online = (): void => {
+      clearTimeout(back);
+      const ms = (this.parts.random ?? Math.random)() * this.#spread;
+      if (ms < 1) hope();
+      else back = setTimeout(hope, ms);
+    };
     const visible = (): void => {
       if (document.visibilityState === 'visible') this.nudge();
     };
-    window.addEventListener('online', hope);
+    window.addEventListener('online', online);
     window.addEventListener('pageshow', hope);
     window.addEventListener('focus', hope);
     document.addEventListener('visibilitychange', visible);
     return () => {
-      window.removeEventListener('online', hope);
+      clearTimeout(back);
+      window.removeEventListener('online', online);
       window.removeEventListener('pageshow', hope);
       window.removeEventListener('focus', hope);
       document.removeEventListener('visibilitychange', visible);
@@ -130,14 +140,15 @@ export class Feed {
     if (socket !== this.#socket) return;
     const frame = parse(data);
     if (!frame) return;
-    if (frame.type === 'welcome') this.#up();
+    if (frame.type === 'welcome') this.#up(frame.spread_ms);
     if (this.state === 'up') this.#await(deadAfter);
     this.heardAt = Date.now();
     this.parts.take(frame);
   }
 
-  #up(): void {
+  #up(spread: number): void {
     this.state = 'up';
+    this.#spread = spread;
     this.downSince = 0;
     this.#attempt = 0;
     clearInterval(this.#beat);
@@ -156,7 +167,7 @@ export class Feed {
     this.#turn = wasUp && code !== closed.goingDown ? 0 : this.#turn + 1;
     this.#attempt++;
     const random = this.parts.random ?? Math.random;
-    const ms = code === closed.slow ? shortest : wait(this.#attempt, random());
+    const ms = code === closed.slow ? shortest : wait(this.#attempt, random(), this.#spread);
     this.#retry = setTimeout(() => this.#connect(), ms);
   }
 

@@ -36,7 +36,8 @@ class FakeSocket {
   welcome(): void {
     this.open();
     const session = { id: 'li', name: '李静', roles: ['dispatcher'], home: 'xinzhuang' };
-    this.say({ type: 'welcome', station: 'xinzhuang', session, kiosk: false, cursors: {}, server_time: new Date().toISOString() });
+    const now = new Date().toISOString();
+    this.say({ type: 'welcome', station: 'xinzhuang', session, kiosk: false, cursors: {}, server_time: now, spread_ms: 5000 });
   }
   end(code = 1006): void {
     this.readyState = 3;
@@ -47,7 +48,7 @@ class FakeSocket {
 let open: Feed[] = [];
 const last = (): FakeSocket => FakeSocket.made[FakeSocket.made.length - 1] as FakeSocket;
 
-function feed(stations = ['http://a']): { feed: Feed; frames: ServerFrame[]; ended: () => void; unwelcome: () => void } {
+function feed(stations = ['http://a'], random = 0): { feed: Feed; frames: ServerFrame[]; ended: () => void; unwelcome: () => void } {
   const frames: ServerFrame[] = [];
   const ended = vi.fn();
   const unwelcome = vi.fn();
@@ -58,7 +59,7 @@ function feed(stations = ['http://a']): { feed: Feed; frames: ServerFrame[]; end
     ended,
     unwelcome,
     Socket: FakeSocket as unknown as new (url: string, protocol: string) => WebSocket,
-    random: () => 0,
+    random: () => random,
   });
   open.push(made);
   return { feed: made, frames, ended, unwelcome };
@@ -81,6 +82,12 @@ describe('back-off', () => {
     expect(wait(3, 1)).toBe(4000);
     expect(wait(50, 1)).toBe(longest);
     expect(wait(1e6, 0.5)).toBeLessThanOrEqual(longest);
+  });
+  it('is spread over what the station asked for, however wide that is up to the longest', () => {
+    expect(wait(1, 0, 5000)).toBe(shortest);
+    expect(wait(1, 1, 5000)).toBe(5000);
+    expect(wait(5, 1, 5000)).toBe(longest);
+    expect(wait(1, 1, 1e9)).toBe(longest);
   });
 });
 
@@ -140,6 +147,18 @@ describe('feed', () => {
     last().end();
     expect(f.state).toBe('down');
     window.dispatchEvent(new Event(name));
+    expect(FakeSocket.made).toHaveLength(2);
+  });
+
+  it('comes back spread over the time that the station asked for, also when the network is back', () => {
+    const { feed: f } = feed(['http://a'], 0.5);
+    f.open();
+    last().welcome();
+    last().end();
+    window.dispatchEvent(new Event('online'));
+    vi.advanceTimersByTime(2499);
+    expect(FakeSocket.made).toHaveLength(1);
+    vi.advanceTimersByTime(251);
     expect(FakeSocket.made).toHaveLength(2);
   });
 
