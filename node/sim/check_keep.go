@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"hivemesh/alerts"
@@ -144,10 +145,58 @@ func alarmAlways(l *look) (bad []string) {
 			continue
 		}
 		switch took := d.To.Sub(d.From); {
+		case d.Status == 503 && d.Code == notKept && l.badDisk(d.Station, d.From, d.To): // alone, and with a bad disk
+			if took > answerWithin {
+				t.say("%s at %s was told only after %v that it is not kept", d.Client, d.Station, took)
+			}
 		case d.Status != 202:
 			t.say("%s at %s: %d %s %s after %v", d.Client, d.Station, d.Status, d.Code, d.Detail, took)
 		case took > answerWithin:
 			t.say("%s at %s was answered after %v", d.Client, d.Station, took)
+		}
+	}
+	return bad
+}
+
+// notKept is the code of the one answer that may refuse a raise.
+const notKept = "not_kept"
+
+// badDisk reports whether a station's pending set could not be written at some time within a span.
+func (l *look) badDisk(id alerts.StationID, from, to time.Time) bool {
+	return slices.ContainsFunc(l.Struck, func(s Span) bool {
+		return l.stopsPending(s) && s.Stations[0] == id && !s.From.After(to) && !s.To.Before(from)
+	})
+}
+
+func (l *look) stopsPending(s Span) bool {
+	return s.Kind == Full || s.Kind == Hung || s.Kind == Broken && (s.Shape == "" || s.Shape == "pending")
+}
+
+// fullDiskSafe proves that a disk that does not write is never taken for one that does: what was made at a
+// station while its pending set could not be written is not called kept here before the disk is well.
+func fullDiskSafe(l *look) (bad []string) {
+	t := (*tell)(&bad)
+	made := map[alerts.Hash]Deed{}
+	for _, d := range l.Deeds {
+		made[d.Event] = d
+	}
+	for _, s := range l.Struck {
+		if !l.stopsPending(s) {
+			continue
+		}
+		lie := func(d Deed, k Kept, at time.Time) bool {
+			e, known := l.entries[d.Event]
+			return k.Here && !k.Recorded && known && e.Event.Station == s.Stations[0] && d.From.After(s.From) && at.Before(s.To)
+		}
+		for _, d := range l.Deeds {
+			if d.Station == s.Stations[0] && d.Status == 202 && lie(d, d.Kept, d.To) {
+				t.say("%s at %s was called kept here while its disk was %s", d.Client, d.Station, s.Kind)
+			}
+		}
+		for _, p := range l.Pushes {
+			if d := made[p.Event]; p.Type == "kept" && p.Station == s.Stations[0] && lie(d, p.Kept, p.At) {
+				t.say("%s at %s was called kept here, to %s, while its disk was %s", d.Client, d.Station, p.Device, s.Kind)
+			}
 		}
 	}
 	return bad

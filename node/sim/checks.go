@@ -22,6 +22,7 @@ func Checks() []Check {
 		{"ReachAll", "who is eligible and connected 10 s after the healing has the alarm, and in the end every wave", reachAll},
 		{"OnlyEligible", "no device gets an alarm, a matter or a field of one that is not for its person", onlyEligible},
 		{"HonestAck", "no level of keeping and no count of devices is claimed too high", honestAck},
+		{"FullDiskSafe", "nothing is called kept here while the disk does not write", fullDiskSafe},
 		{"NoSilence", "a red alarm that too few answer widens", noSilence},
 		{"AlarmAlways", "a living station answers a raise within 500 ms", alarmAlways},
 		{"OneClaim", "accepted decisions on a field form one chain, and nobody is sent to two matters", oneClaim},

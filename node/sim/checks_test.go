@@ -181,6 +181,18 @@ var plants = []struct {
 	{"HonestAck", "recorded at another index", func(h *History) { h.Deeds[0].Kept.Index = 3 }},
 	{"HonestAck", "kept near by more stations than there are", func(h *History) { h.Deeds[0].Kept.Near = 3 }},
 	{"HonestAck", "more devices reached than got it", func(h *History) { h.Pushes[7].Counts.Reached = 3 }},
+	{"FullDiskSafe", "a full disk that keeps", func(h *History) {
+		h.Struck = []Span{{Kind: Full, Stations: []alerts.StationID{village}, From: h.Deeds[0].From.Add(-time.Second), To: h.Healed}}
+		h.Deeds[0].Kept = Kept{Here: true}
+	}},
+	{"FullDiskSafe", "a hung disk that keeps, told later", func(h *History) {
+		h.Struck = []Span{{Kind: Hung, Stations: []alerts.StationID{village}, From: h.Deeds[0].From.Add(-time.Second), To: h.Healed}}
+		h.Pushes = append(h.Pushes, Push{Type: "kept", Event: h.Deeds[0].Event, Station: village, Kept: Kept{Here: true}, At: h.Deeds[0].To})
+	}},
+	{"AlarmAlways", "not kept is told late", func(h *History) {
+		h.Struck = []Span{{Kind: Full, Stations: []alerts.StationID{village}, From: h.Began, To: h.Healed}}
+		h.Deeds[0].Status, h.Deeds[0].Code, h.Deeds[0].To = 503, notKept, h.Deeds[0].From.Add(time.Second)
+	}},
 	{"NoSilence", "a red alarm with one wave for ever", func(h *History) {
 		h.Deeds = h.Deeds[:1]
 		h.entry(4, func(e *alerts.Entry) { e.Event.Body = &alerts.Graded{} })

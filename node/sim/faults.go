@@ -1,10 +1,42 @@
 package sim
 
 import (
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
+
+// badDisk is a station's disk: it fails, hangs, or only takes its time. It stays the same over restarts.
+type badDisk struct {
+	disk.Trouble
+	wait   atomic.Int64 // nanoseconds that each write takes
+	waited atomic.Uint64
+}
+
+func (d *badDisk) faults() *disk.Faults {
+	f := d.Trouble.Faults()
+	bad := f.Before
+	f.Before = func(op disk.Op) error {
+		if wait := d.wait.Load(); wait > 0 && op.Do == disk.Writes {
+			d.waited.Add(1)
+			time.Sleep(time.Duration(wait))
+		}
+		return bad(op)
+	}
+	return f
+}
+
+// met is how many writes found the disk bad so far.
+func (d *badDisk) met() uint64 {
+	n := d.waited.Load()
+	for _, k := range d.Bit() {
+		n += uint64(k)
+	}
+	return n
+}
 
 // strike is a fault taking place.
 type strike struct {
@@ -47,6 +79,8 @@ func (s *strike) count() uint64 {
 		return stats.Delayed
 	case Loss:
 		return stats.Lost
+	case Full, Broken, Slow, Hung:
+		return s.w.disks[s.f.Some[0]].met()
 	}
 	return 0
 }
@@ -63,6 +97,14 @@ func (s *strike) begin() {
 			s.w.stop(id)
 		case Crash:
 			s.w.crash(id)
+		case Full:
+			s.w.disks[id].Fail(syscall.ENOSPC, disk.Writing())
+		case Broken:
+			s.w.disks[id].Fail(syscall.EIO, s.stores())
+		case Slow:
+			s.w.disks[id].wait.Store(int64(s.f.Delay))
+		case Hung:
+			s.w.disks[id].Hang(disk.Writing())
 		}
 	}
 	s.cut()
@@ -70,10 +112,18 @@ func (s *strike) begin() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.span = len(h.Struck)
-	h.Struck = append(h.Struck, Span{Kind: s.f.Kind, Stations: s.f.Some, Others: s.f.Others, Share: s.f.Share, From: time.Now()})
+	h.Struck = append(h.Struck, Span{Kind: s.f.Kind, Shape: s.f.Shape, Stations: s.f.Some, Others: s.f.Others, Share: s.f.Share, From: time.Now()})
 	if s.f.Kind == Late {
 		h.Struck[s.span].From = time.Time{}
 	}
+}
+
+// stores picks the writes that a broken disk fails.
+func (s *strike) stores() func(disk.Op) bool {
+	if s.f.Shape == "" {
+		return disk.Writing()
+	}
+	return disk.Writing(s.f.Shape)
 }
 
 func (s *strike) cut() {
@@ -113,6 +163,10 @@ func (s *strike) end() {
 			if s.w.node(id) != nil {
 				bites = 1
 			}
+		case Full, Broken, Hung:
+			s.w.disks[id].Heal()
+		case Slow:
+			s.w.disks[id].wait.Store(0)
 		}
 	}
 	switch s.f.Kind {

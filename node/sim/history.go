@@ -50,6 +50,7 @@ type Usage struct {
 // Span is something that lasted.
 type Span struct {
 	Kind     Kind
+	Shape    string
 	Stations []alerts.StationID
 	Others   []alerts.StationID
 	Share    float64

@@ -24,10 +24,13 @@ const (
 	Restart Kind = "restart" // a station closed and opened again
 	Crash   Kind = "crash"   // kill -9: a station goes on later with what was on its disk in that moment
 	Late    Kind = "late"    // a station that comes to the county only now
+	Full    Kind = "full"    // a disk without room
+	Broken  Kind = "broken"  // a disk that fails what one store writes, or all
+	Slow    Kind = "slow"    // a disk that takes its time for every write
+	Hung    Kind = "hung"    // a disk that answers no write
 )
 
-// AllKinds are those that a seed chooses from.
-var allKinds = []Kind{Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late}
+var allKinds = []Kind{Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late, Full, Broken, Slow, Hung}
 
 // AllKinds are the kinds of fault that a seed chooses half of.
 func AllKinds() []Kind { return slices.Clone(allKinds) }
@@ -56,7 +59,7 @@ type Plan struct {
 // Fault is one fault: at what moment of the chaos, for how long, and where.
 type Fault struct {
 	Kind   Kind
-	Shape  string // of a cut
+	Shape  string // of a cut; of a broken disk the store that it fails, empty: all
 	At     time.Duration
 	For    time.Duration
 	Some   []alerts.StationID // those it strikes
@@ -141,6 +144,10 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 		f.Share = 0.02 + 0.28*r.Float64()
 	case Restart, Crash:
 		f.For = between(r, 100*time.Millisecond, 28*time.Second)
+	case Broken:
+		f.Shape = []string{"", "pending", "record", "raft", "vote"}[r.IntN(5)]
+	case Slow:
+		f.Delay = between(r, 30*time.Millisecond, 1500*time.Millisecond)
 	case Late:
 		f.At, f.For = 0, between(r, 5*time.Second, 35*time.Second) // away from the beginning on
 		f.Some = []alerts.StationID{p.lateComer(r)}
@@ -161,11 +168,12 @@ const mostTries = 50
 // apartStops is how long a station runs at least between two stops.
 const apartStops = 5 * time.Second
 
-// stopsTwice reports whether f would stop a station that another fault has stopped already.
+// stopsTwice reports whether f would stop a station that another fault has stopped already, or whose disk
+// does not write. (A slow one does: a crash in the middle of a write is what there is to see.)
 func (p *Plan) stopsTwice(f Fault) bool {
-	stops := func(f Fault) bool { return f.Kind == Restart || f.Kind == Crash || f.Kind == Late }
-	return stops(f) && slices.ContainsFunc(p.Faults, func(o Fault) bool {
-		return stops(o) && o.Some[0] == f.Some[0] && f.At < o.At+o.For+apartStops && o.At < f.At+f.For+apartStops
+	stops := []Kind{Restart, Crash, Late, Full, Broken, Hung}
+	return slices.Contains(stops, f.Kind) && slices.ContainsFunc(p.Faults, func(o Fault) bool {
+		return slices.Contains(stops, o.Kind) && o.Some[0] == f.Some[0] && f.At < o.At+o.For+apartStops && o.At < f.At+f.For+apartStops
 	})
 }
 

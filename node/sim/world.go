@@ -42,6 +42,7 @@ type world struct {
 	lives   map[alerts.StationID]int // how often it was opened
 	closing map[alerts.StationID]chan struct{}
 
+	disks   map[alerts.StationID]*badDisk
 	devices map[alerts.PersonID]*device
 	crowd   sync.WaitGroup // people, until the end of the run
 	ending  context.Context
@@ -58,7 +59,7 @@ func newWorld(p *Plan, dir string, log *zap.Logger, ending context.Context) (*wo
 		h:     &History{Plan: p, Rules: rules, Final: map[alerts.StationID]Final{}},
 		nodes: map[alerts.StationID]*node.Node{}, configs: map[alerts.StationID]node.Config{},
 		lives: map[alerts.StationID]int{}, closing: map[alerts.StationID]chan struct{}{},
-		devices: map[alerts.PersonID]*device{},
+		disks: map[alerts.StationID]*badDisk{}, devices: map[alerts.PersonID]*device{},
 	}
 	w.tapWires()
 	made, err := node.MakeCounty(filepath.Join(dir, "0"), 8080, node.Tables{County: p.County.tables(), Rules: configs.Rules})
@@ -75,7 +76,7 @@ func newWorld(p *Plan, dir string, log *zap.Logger, ending context.Context) (*wo
 		cfg.HTTP, cfg.Mesh, cfg.Links = host.Addr(httpPort), host.Addr(meshPort), p.Links
 		cfg.County, cfg.Rules = filepath.Join(cfg.Dir, "county.yaml"), filepath.Join(cfg.Dir, "rules.yaml")
 		cfg.Seeds = seeds[:min(k+1, founders)] // as an operator would: who was there before
-		w.configs[id] = cfg
+		w.configs[id], w.disks[id] = cfg, &badDisk{}
 	}
 	return w, nil
 }
@@ -123,7 +124,7 @@ func (w *world) start(id alerts.StationID) {
 		l, err := host.Listen(addr)
 		return atTheStation{l}, err
 	}
-	n, err := node.OpenOn(node.Ground{Network: host, Listen: listen}, cfg, w.log.Named(string(id)))
+	n, err := node.OpenOn(node.Ground{Network: host, Listen: listen, Disk: w.disks[id].faults()}, cfg, w.log.Named(string(id)))
 	if err != nil {
 		w.broken("open %s: %v", id, err)
 		return
