@@ -79,6 +79,7 @@ func (n *Node) withControl(public http.Handler) (http.Handler, error) {
 			return n.Survey(ctx, s), nil
 		})
 	})
+	handle("POST /control/snapshot", func(w http.ResponseWriter, _ *http.Request) error { return n.Snapshot(w) })
 	return mux, nil
 }
 
@@ -151,6 +152,12 @@ func (o Operator) Survey(ctx context.Context, s Survivors) (out Survey, err erro
 // Recover begins a new epoch of a cell's record upon the asked station's copy; see record.Cell.Recover.
 func (o Operator) Recover(ctx context.Context, s Survivors) (out Survey, err error) {
 	return out, o.ask(ctx, "/control/recover", s, &out)
+}
+
+// Snapshot is one of all that the station has. What comes is to be read by InspectSnapshot before it counts: a
+// station that stopped meanwhile leaves half of one.
+func (o Operator) Snapshot(ctx context.Context) (io.ReadCloser, error) {
+	return o.send(ctx, "POST", "/control/snapshot", http.NoBody)
 }
 
 func (o Operator) ask(ctx context.Context, path string, in, out any) error {

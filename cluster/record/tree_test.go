@@ -136,7 +136,7 @@ func TestAFollowerThatTakesNothingIsLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mute, err := (&Cell{cfg: Config{Cell: cellID, Port: port, Addr: c.addr}}).dial(t.Context(), "post", opening{Purpose: forFollow})
+		mute, err := (&Cell{cfg: Config{Cell: cellID, Port: port, Addr: func(to alerts.StationID) (string, bool) { return c.addr("works", to) }}}).dial(t.Context(), "post", opening{Purpose: forFollow})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -6,8 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"hivemesh/alerts"
@@ -145,6 +147,17 @@ func (r *Ring) Cert(s alerts.StationID) ([]byte, bool) {
 		return nil, false
 	}
 	return m.cert.Raw, true
+}
+
+// Certs are the certificates of all stations known here, in the order of their ids.
+func (r *Ring) Certs() [][]byte {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := make([][]byte, 0, len(r.stations))
+	for _, s := range slices.Sorted(maps.Keys(r.stations)) {
+		out = append(out, r.stations[s].cert.Raw)
+	}
+	return out
 }
 
 // Kind is what the authority says a station is.

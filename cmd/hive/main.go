@@ -39,6 +39,7 @@ type commands struct {
 	Authority authorityCmd `cmd:"" help:"Export or restore what signs the county's stations."`
 	Status    statusCmd    `cmd:"" help:"Show members, cells and records as one station sees them."`
 	Recover   recoverCmd   `cmd:"" help:"Let a cell's record go on that has lost most of its voters for good."`
+	Snapshot  snapshotCmd  `cmd:"" help:"Save, inspect or restore all that a station has of its county."`
 	Replay    replayCmd    `cmd:"" help:"Play a scenario against a running county."`
 	Bench     benchCmd     `cmd:"" help:"Measure three stations beside the raw limits of this machine."`
 	BenchRaw  benchRawCmd  `cmd:"" hidden:""`
