@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test browser check fuzz bench sim chaos clean
+.PHONY: help run build ui test browser check fuzz bench sim chaos mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ sim: ## let SEEDS counties live through their faults in virtual time, from SEED 
 
 MINUTES ?= 5
 CHAOS_TOOLS = ip:iproute2 nft:nftables tc:iproute2 strace:strace
+
+mutants: ## plant known bugs one by one and fail unless the harness finds each; LIST=1 names them, ONLY=a,b picks
+	@go run ./node/sim/mutants $(if $(LIST),-list) $(if $(ONLY),-only $(ONLY))
 
 chaos: build ## real processes under faults, in network namespaces (root): make chaos MINUTES=60
 	@missing=""; for t in $(CHAOS_TOOLS); do command -v "$${t%%:*}" >/dev/null || missing="$$missing $${t##*:}"; done; \

@@ -34,6 +34,7 @@ var arrows = map[string][]string{
 	"node": {"alerts", "cluster", "cluster/wire", "cluster/trust", "cluster/disk", "cluster/gossip", "cluster/pending", "cluster/record",
 		"configs", "node/web", "ui"},
 	"node/sim/history": {"alerts"},
+	"node/sim/mutants": {},
 	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web"},
 	"cmd/chaos":        {"alerts", "cluster/faultfs", "configs", "node", "node/web", "node/sim/history"},
 	"cmd/hive":         {"alerts", "cluster/record", "cluster/trust", "configs", "node", "node/web"},
