@@ -67,11 +67,12 @@ func run(ctx context.Context, list bool, only string) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
 		took := time.Since(begin)
-		if by == "" {
+		switch {
+		case err != nil:
+			fmt.Fprintf(os.Stderr, "%s: %v\n", m.name, err)
+			by, missed = "BROKEN", append(missed, m.name)
+		case by == "":
 			by, missed = "NOBODY", append(missed, m.name)
 		}
 		fmt.Printf("%-34s %-34s %3d seeds %4.0f s\n", m.name, by, seeds, took.Seconds())

@@ -45,8 +45,9 @@ export class Outbox {
   items = $state<Item[]>([]);
   #db: Promise<IDBPDatabase | undefined>;
   #running = false;
-  /** How events are kept, by frames that came while a request was under way. */
+  /** How events are kept, and why they lost, by frames that came while a request was under way. */
   #early = new Map<string, Kept>();
+  #lost = new Map<string, ProblemBody>();
   #again = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -119,6 +120,7 @@ export class Outbox {
     } finally {
       this.#running = false;
       this.#early.clear();
+      this.#lost.clear();
     }
   }
 
@@ -135,6 +137,7 @@ export class Outbox {
 
   /** A frame said that an event made here lost. */
   refused(event: string, problem: ProblemBody): void {
+    if (this.#running) this.#lost.set(event, problem);
     for (const i of this.items) {
       if (i.event !== event) continue;
       i.state = 'refused';
@@ -155,7 +158,9 @@ export class Outbox {
       item.event = taken.event;
       item.kept = this.#early.get(taken.event) ?? taken.kept;
       item.sent = taken.sent;
-      item.state = 'taken';
+      const lost = this.#lost.get(taken.event);
+      item.state = lost ? 'refused' : 'taken';
+      if (lost) item.problem = lost;
       // A station that could keep it nowhere is no reason to forget it here: it stays on this disk.
       if (item.kept.here || item.kept.near > 0 || item.kept.recorded) await this.#erase(item.id);
       return true;

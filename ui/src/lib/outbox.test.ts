@@ -121,6 +121,16 @@ describe('outbox', () => {
     expect(item.kept).toEqual({ here: true, near: 4, recorded: true, index: 7 });
   });
 
+  it('believes that an event lost, though the frame outruns the answer to its request', async () => {
+    const box = outbox(async () => {
+      box.refused('e1', { detail: 'another came first' });
+      return taken();
+    });
+    const item = await box.put('c1', '/v1/incidents/i1/events', raise);
+    await vi.waitFor(() => expect(item.state).toBe('refused'));
+    expect(item.problem?.detail).toBe('another came first');
+  });
+
   it('learns by frames how an event is kept, and that it lost', async () => {
     const box = outbox(async () => taken({ kept: { here: false, near: 0, recorded: false } }));
     const item = await box.put('c1', '/v1/alerts', raise);
