@@ -73,6 +73,7 @@ func TestTheNextStepOfTheVoters(t *testing.T) {
 		{"nobody answers: no change is safe", []seat{votes("a", 1), silent(votes("b", 1), time.Minute), deadVoter("c", 1), learns("d", 1, long, true)}, 3, ""},
 		{"two of five are dead and nobody is there: fewer is safer", []seat{votes("a", 1), votes("b", 1), votes("c", 1), deadVoter("d", 1), deadVoter("e", 1)}, 5, "demote e"},
 
+		{"one of five is dead: its replacement comes first", []seat{votes("a", 1), votes("b", 1), votes("c", 1), votes("d", 1), deadVoter("e", 1), idle("f", 1, stableFor)}, 5, "stage f"},
 		{"five are wanted", three(idle("d", 1, stableFor)), 5, "stage d"},
 		{"four vote, five are wanted", three(votes("d", 1), learns("e", 1, stableFor, true)), 5, "promote e"},
 		{"three are wanted again", three(votes("d", 8), votes("e", 1)), 3, "demote d"},

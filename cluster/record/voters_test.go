@@ -79,6 +79,7 @@ func TestGossipAloneTakesNoVote(t *testing.T) {
 		for _, s := range three {
 			if s != l {
 				c.sees(9, s)
+				break
 			}
 		}
 		time.Sleep(3 * deadAfter)

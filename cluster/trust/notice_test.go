@@ -1,6 +1,7 @@
 package trust_test
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"hivemesh/alerts"
 	"hivemesh/cluster/memnet"
 	"hivemesh/cluster/trust"
+	"hivemesh/cluster/wire"
 )
 
 // box is one station at the mesh port, with what it knows of others' standing.
@@ -120,6 +122,43 @@ func TestAStolenStationIsShutOutEverywhere(t *testing.T) {
 		}
 		if _, err := all["works"].ring.Check(before.Raw); err != nil {
 			t.Errorf("a copy held before: %v", err)
+		}
+	})
+}
+
+// An exchange that a thief began before it was expelled tells it so, and hands it no key.
+func TestAnExchangeUnderwayHandsNoKeyToAThief(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, n := county(t, "yongqing"), memnet.New(1)
+		all := boxes(t, a, n, "post", "thief")
+		c, _, err := all["thief"].port.DialPeer(t.Context(), trust.ProtoNews, all["post"].port.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		synctest.Wait() // the post waits for what it has to say
+		signed, _, err := a.RotateKey(true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := all["post"].ring.TakeNotice(expel(t, a, "thief")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := all["post"].keys.Take(signed); err != nil {
+			t.Fatal(err)
+		}
+		if err := wire.WriteFrame(c, map[int]any{1: 1, 2: []byte{}, 5: 0}); err != nil {
+			t.Fatal(err)
+		}
+		var told struct {
+			Version uint64   `cbor:"1,keyasint"`
+			Digest  []byte   `cbor:"2,keyasint"`
+			Notices [][]byte `cbor:"3,keyasint,omitempty"`
+			Key     []byte   `cbor:"4,keyasint,omitempty"`
+			Now     int64    `cbor:"5,keyasint"`
+		}
+		if err := wire.ReadFrame(bufio.NewReader(c), &told); err != nil || len(told.Notices) != 1 || told.Key != nil {
+			t.Errorf("%v: told %d notices, a key of %d bytes", err, len(told.Notices), len(told.Key))
 		}
 	})
 }
@@ -288,6 +327,9 @@ func TestNoticesAndKeysAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		return r, keys
+	}
+	if isNew, err := keys.Take(signed); isNew || err != nil {
+		t.Errorf("the same key again: %v, %v", isNew, err)
 	}
 	r, keys = open()
 	if g, key, _ := keys.Latest(); g != 2 || !bytes.Equal(key, a.GossipKey) || !bytes.Equal(keys.Before(), first) {
