@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/gossip"
 	"hivemesh/cluster/pending"
 	"hivemesh/cluster/record"
@@ -101,11 +102,20 @@ func (c *County) Recover(ctx context.Context, cell alerts.CellID, survivors []al
 // Links are counters of what goes between stations.
 func (c *County) Links() pending.Stats { return c.links.Stats() }
 
+// Disk is how this station's disk stands, and why what is put here does not reach it now, or nil.
+func (c *County) Disk() (disk.Space, error) { return c.disk.Space(), c.set.Err() }
+
 // Ready says why this station cannot serve its cells' records, or nil. The alarm lane works all the same.
 func (c *County) Ready() error {
 	var errs []error
 	if n, gone := c.cfg.Ring.Gone(c.cfg.Identity.Station); gone {
 		errs = append(errs, fmt.Errorf("this station is %s: no other meets it any more, it serves this place alone", n.Why))
+	}
+	switch space, err := c.Disk(); {
+	case err != nil:
+		errs = append(errs, fmt.Errorf("what is raised here is not kept here, only sent to others: %w", err))
+	case space.Level == disk.Shed || space.Level == disk.Yield:
+		errs = append(errs, fmt.Errorf("the disk has %d MB left (%s): make room", space.Free>>20, space.Level))
 	}
 	for id, r := range c.cells {
 		switch s := r.Status(); {

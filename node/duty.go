@@ -47,6 +47,8 @@ func (d *duty) run() {
 		case <-tick.C:
 			d.decideWaves()
 			d.noteReceipts()
+			space, _ := d.n.county.Disk()
+			d.n.shed.look(space)
 			d.n.sharePositions()
 		}
 	}

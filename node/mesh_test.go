@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap/zaptest"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/memnet"
 )
 
@@ -29,6 +30,7 @@ type mesh struct {
 	net     *memnet.Network
 	configs map[string]Config
 	machine map[string]string // where a station runs
+	bad     map[string]*disk.Trouble
 	nodes   map[string]*Node
 	screens []*screen
 }
@@ -43,7 +45,7 @@ var (
 // inCounty runs f with the five stations up, in virtual time.
 func inCounty(t *testing.T, links string, f func(m *mesh)) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, machine: map[string]string{}, nodes: map[string]*Node{}}
+		m := &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, machine: map[string]string{}, nodes: map[string]*Node{}, bad: map[string]*disk.Trouble{}}
 		m.found(links)
 		defer m.end()
 		for _, s := range allStations {
@@ -86,7 +88,10 @@ func (m *mesh) startAt(name, machine string) {
 		l, err := host.Listen(addr)
 		return atTheStation{l}, err
 	}
-	n, err := OpenOn(Ground{Network: host, Listen: listen}, m.configs[name], m.log(name))
+	if m.bad[name] == nil {
+		m.bad[name] = &disk.Trouble{}
+	}
+	n, err := OpenOn(Ground{Network: host, Listen: listen, Disk: m.bad[name].Faults()}, m.configs[name], m.log(name))
 	if err != nil {
 		m.t.Fatalf("start %s: %v", name, err)
 	}

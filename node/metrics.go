@@ -1,7 +1,11 @@
 package node
 
 import (
+	"slices"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"hivemesh/cluster/disk"
 )
 
 // describe registers what this station says of itself to Prometheus; raft's and memberlist's own figures
@@ -27,6 +31,18 @@ func (n *Node) describe(r *prometheus.Registry, collectors []prometheus.Collecto
 		_, pending := n.county.Status(cell)
 		return float64(pending)
 	})
+	gauge("hive_disk_free_bytes", "Room left on the station's disk.", func() float64 { return float64(n.meshDisk().Free) })
+	gauge("hive_disk_level", "How the disk stands: 0 roomy, 1 low, 2 positions and small log lines are shed, 3 it leads no record.", func() float64 {
+		space, _ := n.county.Disk()
+		return float64(slices.Index(disk.Levels, space.Level))
+	})
+	gauge("hive_disk_ballast", "1 while there is ballast to throw out when the disk is full.", func() float64 {
+		if n.meshDisk().Ballast {
+			return 1
+		}
+		return 0
+	})
+	counter("hive_disk_failed_writes_total", "Writes of the station's stores that failed.", func() float64 { return float64(n.meshDisk().Failed) })
 	gauge("hive_stations_alive", "Stations that gossip believes alive, this one included.", func() float64 {
 		alive := 0.0
 		for _, m := range n.county.Members() {

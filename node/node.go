@@ -46,6 +46,7 @@ type Node struct {
 	receipts  *receipts
 	positions *positions
 	duty      *duty
+	shed      shedding
 
 	web  *web.Server
 	http *http.Server
@@ -70,7 +71,9 @@ type Ground struct {
 
 // OpenOn is Open on a given ground.
 func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Collector) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: log, done: make(chan error, 1)}
+	n := &Node{cfg: cfg, done: make(chan error, 1)}
+	log = n.shed.log(log)
+	n.log = log
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, n.Close())

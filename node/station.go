@@ -34,7 +34,7 @@ func (n *Node) Stations() []web.StationInfo {
 
 // Mesh implements web.Station.
 func (n *Node) Mesh() web.MeshInfo {
-	info := web.MeshInfo{Station: n.identity.Station, Version: Version(), PID: pid()}
+	info := web.MeshInfo{Station: n.identity.Station, Version: Version(), PID: pid(), Disk: n.meshDisk()}
 	for _, m := range n.county.Members() {
 		info.Members = append(info.Members, web.MeshMember{
 			Station: m.Station, Name: m.Name, Alive: m.Alive, Mesh: m.Mesh, HTTP: m.HTTP, PID: m.PID,
@@ -219,8 +219,20 @@ func (n *Node) Positions() []web.Position {
 // Looking implements web.Station.
 func (n *Node) Looking(yes bool) { n.county.SetLooking(yes) }
 
+func (n *Node) meshDisk() web.MeshDisk {
+	space, err := n.county.Disk()
+	d := web.MeshDisk{Level: string(space.Level), Free: space.Free, Ballast: space.Ballast, Failed: space.Failed}
+	if err != nil {
+		d.Error = err.Error()
+	}
+	return d
+}
+
 // sharePositions sends what moved here to the stations where a dispatcher is looking.
 func (n *Node) sharePositions() {
+	if n.shed.Load() {
+		return
+	}
 	var to []alerts.StationID
 	for _, m := range n.county.Members() {
 		if m.Looking && m.Alive && m.Station != n.identity.Station {

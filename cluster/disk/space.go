@@ -22,6 +22,9 @@ const (
 	Yield Level = "yielding" // a leader gives way to a voter with more room
 )
 
+// Levels are all, from good to bad.
+var Levels = []Level{Roomy, Low, Shed, Yield}
+
 // The marks. On a disk so small that a mark is more than its share (hundredths), the share counts.
 const (
 	LowBelow, lowShare     = 1 << 30, 10     // months of alerts: time to send somebody
@@ -101,6 +104,9 @@ func (d *Disk) Space() Space {
 	if d == nil {
 		return Space{Level: Roomy}
 	}
+	if d.stop == nil { // nobody looks after a Bad one
+		d.look()
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.space
@@ -119,7 +125,7 @@ func (d *Disk) look() {
 	d.mu.Lock()
 	was := d.space.Level
 	d.space.Free, d.space.Level = free, level
-	fits := !d.ballast && free > BallastSize+mark(YieldBelow, yieldShare, total)
+	fits := d.dir != "" && !d.ballast && free > BallastSize+mark(YieldBelow, yieldShare, total)
 	d.mu.Unlock()
 	if was != level && (was != "" || level != Roomy) {
 		d.log.Warn("room on the disk", zap.String("level", string(level)), zap.String("was", string(was)), zap.Uint64("free", free))

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -23,6 +24,8 @@ type duty struct {
 	c     *council
 	ready bool                      // the barrier of this term of leadership is behind us
 	seen  map[alerts.Hash]time.Time // when an event was first held back
+
+	yielded time.Time // the lead was last handed over for want of room
 }
 
 func (d *duty) run() {
@@ -69,6 +72,7 @@ func (d *duty) turn() time.Duration {
 			d.c.raft.LeadershipTransfer()
 			return dutyIdle
 		}
+		d.yield()
 		b, wait := d.judge()
 		if len(b.Entries) == 0 {
 			return wait
@@ -79,6 +83,19 @@ func (d *duty) turn() time.Duration {
 		}
 	}
 	return dutyIdle
+}
+
+// yieldEvery is how often a leader with little room asks another to lead: where all have little, they change
+// once a minute at most, which costs a quarter of a second.
+const yieldEvery = time.Minute
+
+// yield hands the lead to another voter while the disk here is nearly full, if there is one.
+func (d *duty) yield() {
+	if d.c.cfg.Disk.Space().Level != disk.Yield || time.Since(d.yielded) < yieldEvery || len(d.c.voters()) < 2 {
+		return
+	}
+	d.yielded = time.Now()
+	d.c.raft.LeadershipTransfer()
 }
 
 // log hands a batch to raft and reports whether the record moved on. An error is ambiguous: the batch may

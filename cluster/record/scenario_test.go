@@ -351,3 +351,29 @@ func TestALeaderThatGossipHasNotMet(t *testing.T) {
 		c.end()
 	})
 }
+
+// A leader whose disk is nearly full asks another to lead, while it still can.
+func TestALeaderWithLittleRoomYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three)
+		old := c.leader()
+		c.bad[old].Leave(func() uint64 { return disk.YieldBelow - 1 })
+		c.raise(old)
+		c.eventually(10*time.Second, "another leads", func() bool {
+			l := c.up[others(old)[0]].cell.Status().Leader
+			return l != "" && l != old
+		})
+		c.raise(old)
+		c.eventually(20*time.Second, "recorded everywhere", c.allRecorded(three...))
+		for _, s := range three { // nobody has room: all the same there is a leader
+			c.bad[s].Leave(func() uint64 { return 0 })
+		}
+		for range 5 {
+			c.raise("post")
+			c.eventually(20*time.Second, "recorded everywhere", c.allRecorded(three...))
+			time.Sleep(yieldEvery / 2)
+		}
+		c.checkRecords()
+		c.end()
+	})
+}

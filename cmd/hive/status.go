@@ -35,7 +35,11 @@ func (c statusCmd) Run(ctx context.Context, to console) error {
 		enc.SetIndent("", "  ")
 		return enc.Encode(m)
 	}
-	fmt.Fprintf(to.out, "As station %s sees it (version %s, process %d):\n\nmembers\n", m.Station, m.Version, m.PID)
+	fmt.Fprintf(to.out, "As station %s sees it (version %s, process %d):\n\ndisk\n", m.Station, m.Version, m.PID)
+	table(to.out, [][]string{{"room", "free MB", "ballast", "failed writes", "trouble"}, {
+		m.Disk.Level, number(m.Disk.Free >> 20), yesNo(m.Disk.Ballast), number(m.Disk.Failed), or(m.Disk.Error, "-"),
+	}})
+	fmt.Fprintln(to.out, "\nmembers")
 	rows := [][]string{{"station", "name", "state", "http", "mesh", "process"}}
 	for _, x := range m.Members {
 		state := "alive"
@@ -59,6 +63,13 @@ func (c statusCmd) Run(ctx context.Context, to console) error {
 	}
 	table(to.out, rows)
 	return nil
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -90,9 +90,12 @@ func (s *Server) raise(ctx context.Context, c *call, in *raiseInput) (*takenOutp
 	}
 	s.hub.own(t, c.who.Person)
 	if in.Body.Called.Yes {
-		// The alert stands whatever becomes of this second event; the refusal of it is shown by a frame.
+		// The alert stands whatever becomes of this second event, so its fsync is not waited for: on a disk that
+		// hangs, the answer would be late. A refusal of it is shown by a frame.
+		atOnce, cancel := context.WithCancel(ctx)
+		cancel()
 		call := &alerts.EmergencyCalled{Service: "110", Number: in.Body.Called.Number}
-		if called, err := s.station.Do(ctx, c.who.Subject, t.Incident, id+"/110", nil, call); err == nil {
+		if called, err := s.station.Do(atOnce, c.who.Subject, t.Incident, id+"/110", nil, call); err == nil {
 			s.hub.own(called, c.who.Person)
 		} else {
 			s.note(problemOf(err), err)

@@ -93,6 +93,16 @@ type MeshInfo struct {
 	PID     int              `json:"pid"`
 	Members []MeshMember     `json:"members"`
 	Cells   []MeshCell       `json:"cells"`
+	Disk    MeshDisk         `json:"disk"`
+}
+
+// MeshDisk is how this station's disk stands.
+type MeshDisk struct {
+	Level   string `json:"level"`           // roomy, low, shed (positions and small log lines go), yielding (it leads no record)
+	Free    uint64 `json:"free"`            // bytes
+	Ballast bool   `json:"ballast"`         // there is still something to throw out
+	Failed  uint64 `json:"failed"`          // writes that failed since the start
+	Error   string `json:"error,omitempty"` // why what is raised here does not reach the disk now
 }
 
 // MeshMember is one station in the gossip pool.

@@ -780,8 +780,16 @@ export interface MeshCell {
   source?: string;
   voters: string[];
 }
+export interface MeshDisk {
+  ballast: boolean;
+  error?: string;
+  failed: number;
+  free: number;
+  level: string;
+}
 export interface MeshInfo {
   cells: MeshCell[];
+  disk: MeshDisk;
   members: MeshMember[];
   pid: number;
   station: string;
