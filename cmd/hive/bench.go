@@ -140,6 +140,9 @@ func (b *bench) all(ctx context.Context, sockets []int) error {
 		}
 		b.compare(n, station, raw)
 	}
+	if err := b.alone(ctx, b.overload); err != nil {
+		return fmt.Errorf("overload: %w", err)
+	}
 	b.notes = append(b.notes, "An alarm is raised at one station and heard at another; the loop writes to its own sockets at once. Only alarms\n"+
 		"count as deliveries: a station writes the matter itself to each socket too, provisional and recorded. Memory is\n"+
 		"resident memory as it stands 5 s after the last connected, what connecting left behind included.")

@@ -336,7 +336,7 @@ func (b *bench) withCrowd(ctx context.Context, addr, token string, pid, n int, s
 	if err != nil {
 		return fanned{}, err
 	}
-	c, err := dialCrowd(ctx, addr, token, n)
+	c, err := dialCrowd(ctx, addr, token, n, 0)
 	if err != nil {
 		return fanned{}, err
 	}

@@ -184,9 +184,11 @@ type crowd struct {
 	epoch   time.Time
 }
 
-// dialCrowd connects n devices, the k-th of them k*10 cm from where alerts are raised, in any order.
-func dialCrowd(ctx context.Context, addr, token string, n int) (*crowd, error) {
+// dialCrowd connects n devices, the k-th of them k*10 cm from where alerts are raised, in any order. Each is to
+// hear so many alarms that are open already.
+func dialCrowd(ctx context.Context, addr, token string, n, open int) (*crowd, error) {
 	c := &crowd{heard: make([]atomic.Int64, n), all: make(chan time.Duration, 1), epoch: time.Now()}
+	c.want.Store(int64(n * open))
 	var (
 		mu      sync.Mutex
 		dialing errgroup.Group
@@ -245,8 +247,7 @@ func dialLive(addr, hello string) (net.Conn, *bufio.Reader, error) {
 		if res.StatusCode != http.StatusSwitchingProtocols {
 			return errors.New(res.Status)
 		}
-		b := binary.BigEndian.AppendUint16([]byte{0x81, 0x80 | 126}, uint16(len(hello)))
-		if _, err := conn.Write(append(append(b, 0, 0, 0, 0), hello...)); err != nil {
+		if err := writeMasked(conn, hello); err != nil {
 			return err
 		}
 		_, _, start, err := readFrame(r)
@@ -319,8 +320,8 @@ func (c *crowd) read(conn net.Conn, r *bufio.Reader, k int) {
 	}
 }
 
-// round raises so many alarms and waits until each device has heard each of them; then until all is quiet.
-func (c *crowd) round(ctx context.Context, alarms int, shoot func(context.Context, int) error) (time.Duration, error) {
+// volley raises so many alarms and waits until each device has heard each of them.
+func (c *crowd) volley(ctx context.Context, alarms int, shoot func(context.Context, int) error) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, benchRound)
 	defer cancel()
 	c.alarms.Store(0)
@@ -328,15 +329,22 @@ func (c *crowd) round(ctx context.Context, alarms int, shoot func(context.Contex
 	begin := time.Since(c.epoch)
 	shot := make(chan error, 1)
 	go func() { shot <- shoot(ctx, alarms) }()
-	var last time.Duration
 	select {
-	case last = <-c.all:
+	case last := <-c.all:
+		return last - begin, <-shot
 	case <-ctx.Done():
 		return 0, fmt.Errorf("%d of %d alarms were heard: %w", c.alarms.Load(), c.want.Load(), ctx.Err())
 	}
-	if err := <-shot; err != nil {
+}
+
+// round is a volley, and waits until all is quiet.
+func (c *crowd) round(ctx context.Context, alarms int, shoot func(context.Context, int) error) (time.Duration, error) {
+	took, err := c.volley(ctx, alarms, shoot)
+	if err != nil {
 		return 0, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, benchRound)
+	defer cancel()
 	for was := int64(-1); was != c.frames.Load(); {
 		was = c.frames.Load()
 		if err := sleepUntil(ctx, time.Now().Add(benchQuiet)); err != nil {
@@ -349,7 +357,7 @@ func (c *crowd) round(ctx context.Context, alarms int, shoot func(context.Contex
 	if more := c.alarms.Load() - c.want.Load(); more != 0 {
 		return 0, fmt.Errorf("%d alarms were heard twice", more)
 	}
-	return last - begin, nil
+	return took, nil
 }
 
 // near says when the last of the n nearest devices heard the last alarm, and as which one of all.

@@ -143,14 +143,14 @@ func TestAFloodOfPositionsIsOneASecond(t *testing.T) {
 	if _, err := h.moved(s, &near); err != nil {
 		t.Fatal(err)
 	}
-	if *s.at != far || s.later == nil || *s.later != near {
-		t.Fatalf("within half a second: at %v, later %v", s.at, s.later)
+	if later := s.later.Load(); *s.at != far || later == nil || *later != near {
+		t.Fatalf("within half a second: at %v, later %v", s.at, later)
 	}
 	h.mu.Lock()
 	h.catchUp(s)
 	h.mu.Unlock()
-	if *s.at != near || s.later != nil {
-		t.Errorf("at the next tick: at %v, later %v", s.at, s.later)
+	if *s.at != near || s.later.Load() != nil {
+		t.Errorf("at the next tick: at %v", s.at)
 	}
 }
 

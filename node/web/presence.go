@@ -43,34 +43,38 @@ func (h *hub) moved(s *socket, p *alerts.Point) (string, error) {
 	if s.who.kiosk {
 		return "fixed", errors.New("a kiosk is where its station is")
 	}
+	now := time.Now()
+	if now.Sub(s.movedAt) < moveEvery {
+		s.later.Store(p)
+		return "", nil
+	}
+	s.movedAt = now
+	s.later.Store(nil)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if s.slot < 0 {
-		return "", nil
-	}
-	if now := time.Now(); now.Sub(s.movedAt) < moveEvery {
-		s.later = p
-		return "", nil
-	}
 	h.move(s, p)
 	return "", nil
 }
 
 // moveEvery is how often a socket's position is taken at most. One that comes sooner waits for the next tick,
-// and the latest counts: what a position sets off, being called, is worth no more than one look a second.
+// and the latest counts: what a position sets off, being called, is worth no more than one look a second, and
+// a flood of them must not stand in the hub's way.
 const moveEvery = tick / 2
 
 // move takes a position. Called with h.mu held.
 func (h *hub) move(s *socket, p *alerts.Point) {
-	s.at, s.later, s.movedAt = p, nil, time.Now()
+	if s.slot < 0 {
+		return
+	}
+	s.at = p
 	h.offer(s)
 	h.shareLocked(s)
 }
 
 // catchUp takes a position that came too soon after the one before. Called with h.mu held, once a second.
 func (h *hub) catchUp(s *socket) {
-	if s.later != nil {
-		h.move(s, s.later)
+	if p := s.later.Swap(nil); p != nil {
+		h.move(s, p)
 	}
 }
 

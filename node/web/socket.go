@@ -44,8 +44,6 @@ type socket struct {
 	name     string        // of the device, as hello said
 	device   *device       // the same for all sockets of one person on one device
 	at       *alerts.Point // last known position; nil: the home station's
-	movedAt  time.Time     // when at was taken
-	later    *alerts.Point // a newer one, that came too soon after it; nil: none
 	home     *alerts.Point
 	duty     bool
 	heard    alerts.Heard
@@ -56,7 +54,9 @@ type socket struct {
 	sees     bool                       // gets positions
 	patchy   bool                       // missed a positions frame: the next one is whole
 	budget   budget
-	mistakes int // the reader's own
+	mistakes int                          // the reader's own
+	movedAt  time.Time                    // the reader's own: when it last passed a position on
+	later    atomic.Pointer[alerts.Point] // one that came too soon after that; nil: none
 
 	beat      uint8        // which tick of the heartbeat is its own
 	lastRead  atomic.Int64 // Unix milliseconds
