@@ -29,8 +29,9 @@ const (
 	// lanExchange is how often a station compares all it knows with one other, on good links: what gossip
 	// missed shows up after this. memberlist stretches it by itself in pools of more than 32.
 	lanExchange = 15 * time.Second
-	// tellTime is how long a change of hints waits to be on its way.
-	tellTime = 5 * time.Second
+	// tellTime is how long it is waited for a change of hints to be on its way. It is queued all the same; a
+	// station that stops must not wait for it.
+	tellTime = 200 * time.Millisecond
 )
 
 // Errors of Send.

@@ -150,3 +150,24 @@ func TestAStolenStationIsDeafAndNobodyElseIs(t *testing.T) {
 		}
 	})
 }
+
+// A station that stops just after it had something to tell does not wait until it is told.
+func TestClosingDoesNotWaitForHints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMesh(t)
+		defer m.stopAll()
+		m.five(nil)
+		m.see(5, time.Minute)
+		for k := range 20 {
+			m.on["zhangyong"].SetStanding(uint64(k+1), 1)
+			time.Sleep(50 * time.Millisecond)
+			begin := time.Now()
+			m.stop("zhangyong")
+			if took := time.Since(begin); took > time.Second {
+				t.Fatalf("round %d: closed after %v", k, took)
+			}
+			m.start("zhangyong", nil, "hancun-post")
+			m.see(5, time.Minute)
+		}
+	})
+}
