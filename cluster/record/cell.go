@@ -78,6 +78,7 @@ type Cell struct {
 	sits  atomic.Pointer[council] // raft's part; nil between two of them
 	anew  chan struct{}           // the council is to be opened anew
 	well  chan struct{}           // the store's disk works again
+	lost  chan span               // entries that cannot be read here any more
 	poke  chan struct{}
 
 	ctx    context.Context
@@ -103,7 +104,7 @@ type Cell struct {
 func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	c := &Cell{
 		cfg: cfg, log: cfg.Log.With(zap.String("cell", string(cfg.Cell))), host: h, poke: make(chan struct{}, 1),
-		anew: make(chan struct{}, 1), well: make(chan struct{}, 1), heard: map[alerts.StationID]uint64{},
+		anew: make(chan struct{}, 1), well: make(chan struct{}, 1), lost: make(chan span, 1), heard: map[alerts.StationID]uint64{},
 		fed: map[alerts.StationID]*feeding{}, meets: map[alerts.StationID]bool{}, electors: openElectors(cfg.Dir),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
@@ -135,6 +136,7 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	h.add(c)
 	c.wg.Go(c.keepCouncil)
 	c.wg.Go(c.tend)
+	c.wg.Go(c.keepSound)
 	c.wg.Go((&source{c: c, rest: map[alerts.StationID]rest{}}).run)
 	return c, nil
 }

@@ -18,6 +18,7 @@ const (
 	forRaft   = 1
 	forFollow = 2
 	forSurvey = 3 // asks how the record stands; the answer is all there is
+	forMend   = 4 // lost entries after Index: pages of them follow, and an empty one at the end
 
 	openVersion = 2
 	openTime    = 10 * time.Second // a stream that has not said by then what it is for is closed
@@ -139,6 +140,10 @@ func (c *Cell) receive(peer alerts.StationID, conn net.Conn, r *bufio.Reader, o 
 		say(answer{Says: welcome, Standing: &s})
 	case o.Purpose == forFollow:
 		c.serve(peer, conn, r, o, say)
+	case o.Purpose == forMend && c.fold.Whole():
+		if say(answer{Says: welcome}) == nil {
+			c.show(conn, o.Index, o.Chain)
+		}
 	case o.Purpose != forRaft:
 		say(answer{Says: unready})
 	case !c.mayVote(peer):

@@ -20,6 +20,7 @@ func (c *Cell) storeWatch() storeWatch {
 			}
 		},
 		well: func() { signal(c.well) },
+		lost: c.lose,
 	}
 }
 
