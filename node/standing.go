@@ -166,7 +166,10 @@ func tell(ctx context.Context, nw trust.Network, cfg Config, notice, key []byte)
 	}
 	news := trust.OpenNews(port, keys, nil, zap.NewNop())
 	defer func() { err = errors.Join(err, news.Close(), port.Close()) }()
-	known, err := gossip.KnownPeers(filepath.Join(dir, cluster.PeersFile))
+	known, err := gossip.KnownPeers(filepath.Join(dir, cluster.PeersFile), func(s alerts.StationID) bool {
+		_, yes := ring.Gone(s)
+		return yes
+	})
 	if err != nil {
 		return Told{}, err
 	}

@@ -26,9 +26,10 @@ type peerForm struct {
 
 const peersVersion = 1
 
-// KnownPeers are the mesh addresses in a file of known peers; none where there is no file.
-func KnownPeers(path string) (addrs []string, err error) {
-	m := newMembers("", nil)
+// KnownPeers are the mesh addresses in a file of known peers, without those of stations that are gone for good;
+// none where there is no file.
+func KnownPeers(path string, gone func(alerts.StationID) bool) (addrs []string, err error) {
+	m := newMembers("", gone)
 	if err := m.load(path); err != nil {
 		return nil, err
 	}
