@@ -65,6 +65,13 @@ func found(ctx context.Context, f fabric, stations int, length time.Duration) (*
 			return nil, fmt.Errorf("a small disk: %w", err)
 		}
 	}
+	if canLosePower() {
+		for _, k := range frailDisks() {
+			if err := c.stations[k].frail(); err != nil {
+				return nil, fmt.Errorf("a disk that can lose its power: %w", err)
+			}
+		}
+	}
 	var voters []string
 	for _, s := range c.stations[:founders] {
 		voters = append(voters, string(s.id))
@@ -120,6 +127,16 @@ func (c *county) startAll(ctx context.Context, list ...*station) error {
 func (c *county) stopAll() {
 	for _, s := range c.stations {
 		_ = s.kill()
+	}
+}
+
+// close ends the stations and what their disks are.
+func (c *county) close() {
+	c.stopAll()
+	for _, s := range c.stations {
+		if s.power != nil {
+			_ = s.power.fs.Unmount() // the mount ends with the process at the latest
+		}
 	}
 }
 

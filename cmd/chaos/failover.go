@@ -35,7 +35,7 @@ func (c failoverCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("found the county: %w", err)
 	}
-	defer co.stopAll()
+	defer co.close()
 	w := newWeather(co, defaultSeed)
 	w.paused.Store(true) // the phone only listens
 	phone := w.phones[0]

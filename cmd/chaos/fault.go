@@ -48,6 +48,7 @@ const (
 	lateAll      = "late and doubled frames everywhere" // only where the fabric can
 	fillDisk     = "disk full"
 	fullAlone    = "cut off with a full disk, then killed"
+	losePower    = "power cut: what was not fsynced is gone"
 	breakSync    = "fsync fails (EIO)"
 	noSpace      = "writes fail (ENOSPC)"
 	slowSync     = "slow fsync"
@@ -60,7 +61,7 @@ func alone() []string { return []string{killMajority, killAll, killLong, thinAll
 // mixed are the kinds that come together, each at another station.
 func mixed() []string {
 	return []string{killOne, killLeader, stopOne, stopLeader, cutOff, cutHalf, cutOneWay, thinOne, unplugOne, slowOne, lateAll,
-		fillDisk, breakSync, noSpace, slowSync, killSync}
+		fillDisk, losePower, breakSync, noSpace, slowSync, killSync}
 }
 
 // onWire reports whether a fault is between hosts.
@@ -105,6 +106,8 @@ func (l *lab) make(p planned) *fault {
 		fills(f, s)
 	case fullAlone:
 		l.fillsAlone(f, p)
+	case losePower:
+		l.cutsPower(f, s)
 	default:
 		l.injects(f, s)
 	}

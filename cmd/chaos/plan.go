@@ -53,8 +53,8 @@ func deal(rng *rand.Rand, stations int, may func(kind string) bool) (deck []roun
 		}
 		p := planned{kind: kind, at: rng.IntN(stations), after: 2 * time.Second, lasts: 12 * time.Second}
 		r := round{lasts: roundLast}
-		if kind == fullAlone {
-			p.at = smallDisks()[rng.IntN(len(smallDisks()))]
+		if some := able(kind); some != nil {
+			p.at = some[rng.IntN(len(some))]
 		}
 		if kind == killLong || kind == thinAll {
 			p.lasts, r.lasts = killLast, killLast+4*time.Second
@@ -84,10 +84,21 @@ func mix(rng *rand.Rand, kinds []string, stations int) round {
 			p.lasts = roundLast - p.after // all wires are mended together, at the end
 		}
 		p.at, order = order[0], order[1:]
-		if kind == fillDisk {
-			p.at = smallDisks()[rng.IntN(len(smallDisks()))]
+		if some := able(kind); some != nil {
+			p.at = some[rng.IntN(len(some))]
 		}
 		r.faults = append(r.faults, p)
 	}
 	return r
+}
+
+// able are the stations that a fault needs the disk of; nil: any will do.
+func able(kind string) []int {
+	switch kind {
+	case fillDisk, fullAlone:
+		return smallDisks()
+	case losePower:
+		return frailDisks()
+	}
+	return nil
 }

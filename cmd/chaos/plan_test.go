@@ -57,9 +57,9 @@ func TestFaultsOfARoundFit(t *testing.T) {
 		for n, r := range plan(seed, hosts, time.Hour, every) {
 			at := map[int]bool{}
 			for _, p := range r.faults {
-				if p.kind == fillDisk {
-					if !slices.Contains(smallDisks(), p.at) {
-						t.Errorf("seed %d, round %d: the disk of station %d cannot be filled", seed, n, p.at)
+				if some := able(p.kind); some != nil {
+					if !slices.Contains(some, p.at) {
+						t.Errorf("seed %d, round %d: %s cannot be at station %d", seed, n, p.kind, p.at)
 					}
 					continue
 				}

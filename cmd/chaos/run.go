@@ -48,7 +48,7 @@ func (c runCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("found the county: %w", err)
 	}
-	defer co.stopAll()
+	defer co.close()
 	w := newWeather(co, c.Seed)
 	err = w.all(ctx, rounds)
 	if ctx.Err() != nil {
@@ -67,7 +67,7 @@ func (c runCmd) wiring(hosts int) (fabric, error) {
 
 // kinds are the faults that this run may make: what its wiring can do, and --only wants.
 func (c runCmd) kinds(kind string) bool {
-	if kind == lateAll && c.Fabric != "switch" {
+	if kind == lateAll && c.Fabric != "switch" || kind == losePower && !canLosePower() {
 		return false
 	}
 	return c.Only == "" || slices.ContainsFunc(strings.Split(c.Only, ","), func(word string) bool {

@@ -41,13 +41,13 @@ const (
 
 // station is one host with one hive process.
 type station struct {
-	k    int
-	id   alerts.StationID
-	kind alerts.StationKind
-	dir  string
-	disk string // what its disk is; empty: the machine's own
-	ns   *netns
-	http *http.Client
+	k     int
+	id    alerts.StationID
+	kind  alerts.StationKind
+	dir   string
+	power *frailDisk // a disk whose power can go; nil: another one
+	ns    *netns
+	http  *http.Client
 
 	mu    sync.Mutex
 	cmd   *exec.Cmd
@@ -268,6 +268,5 @@ func (s *station) ownDisk(size int) error {
 	if err := os.MkdirAll(s.dir, 0o700); err != nil {
 		return err
 	}
-	s.disk = fmt.Sprintf("tmpfs of %d MB", size>>20)
 	return unix.Mount("tmpfs", s.dir, "tmpfs", 0, fmt.Sprintf("size=%d,mode=0700", size))
 }
