@@ -9,6 +9,9 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"go.uber.org/zap/zapcore"
+
+	"hivemesh/cluster/disk"
+
 )
 
 // Links between the voters of a cell: what raft's and gossip's timings are chosen by.
@@ -136,7 +139,7 @@ func (c Config) Save(path string) error {
 		return err
 	}
 	head := "# One station of a county. Every key is explained in configs/station.yaml of HiveMesh.\n"
-	return os.WriteFile(path, append([]byte(head), b...), 0o600)
+	return disk.WriteFile(path, append([]byte(head), b...), 0o600)
 }
 
 // loadYAML reads a file strictly into v, or the shipped bytes where path is empty. A mistake is shown with

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/trust"
 	"hivemesh/cluster/wire"
 )
@@ -107,7 +108,7 @@ func writeStation(cfg Config, founders []alerts.StationID, t Tables) error {
 		return err
 	}
 	for name, b := range map[string][]byte{countyFile: t.County, rulesFile: t.Rules, cellFile: cell} {
-		if err := os.WriteFile(filepath.Join(cfg.Dir, name), b, 0o600); err != nil {
+		if err := disk.WriteFile(filepath.Join(cfg.Dir, name), b, 0o600); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 // gossipKeyLen makes gossip's encryption AES-256.
@@ -63,7 +64,7 @@ func (a *Authority) Dismiss(s alerts.StationID, why Why) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return raw, writeFile(path, raw, 0o600)
+	return raw, disk.WriteFile(path, raw, 0o600)
 }
 
 // Gave reports whether the id has been given to a station.
@@ -112,7 +113,7 @@ func NewAuthority(county, dir string) (*Authority, error) {
 	if _, err := os.Stat(path); err == nil {
 		return nil, fmt.Errorf("%s: %w: a county has one authority", dir, fs.ErrExist)
 	}
-	if err := os.MkdirAll(filepath.Join(dir, issuedDir), 0o700); err != nil {
+	if err := disk.MakeDir(filepath.Join(dir, issuedDir)); err != nil {
 		return nil, err
 	}
 	key := newKey()
@@ -125,7 +126,7 @@ func NewAuthority(county, dir string) (*Authority, error) {
 	if err := writeKey(filepath.Join(dir, rootKeyFile), key); err != nil {
 		return nil, err
 	}
-	if err := writeFile(filepath.Join(dir, gossipFile), gossip, 0o600); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, gossipFile), gossip, 0o600); err != nil {
 		return nil, err
 	}
 	if err := writeCert(path, root.Raw); err != nil { // last: with it, the authority is whole
@@ -314,7 +315,7 @@ func (a *Authority) markUsed(number string, u use) error {
 		err = e
 	}
 	if err == nil {
-		err = syncDir(a.dir)
+		err = disk.SyncDir(a.dir)
 	}
 	if err == nil {
 		a.used[number] = u

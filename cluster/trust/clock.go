@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 )
 
 const (
@@ -69,7 +70,7 @@ func (c *clock) heard(peer alerts.StationID, t time.Time) {
 	c.mu.Unlock()
 	if keep {
 		b := binary.BigEndian.AppendUint64(nil, uint64(at.Unix()))
-		_ = writeFile(c.path, b, 0o600) // it comes again within the hour
+		_ = disk.WriteFile(c.path, b, 0o600) // it comes again within the hour
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -106,7 +107,7 @@ func RestoreAuthority(text []byte, passphrase, dir string) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, issuedDir), 0o700); err != nil {
+	if err := disk.MakeDir(filepath.Join(dir, issuedDir)); err != nil {
 		return nil, err
 	}
 	root, ok := f.Files[rootFile]
@@ -118,11 +119,11 @@ func RestoreAuthority(text []byte, passphrase, dir string) (*Authority, error) {
 		if name = filepath.FromSlash(name); !filepath.IsLocal(name) || strings.Count(name, string(filepath.Separator)) > 1 {
 			return nil, fmt.Errorf("%w: it would write %q", ErrNotExport, name)
 		}
-		if err := writeFile(filepath.Join(dir, name), b, 0o600); err != nil {
+		if err := disk.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	if err := writeFile(filepath.Join(dir, rootFile), root, 0o644); err != nil { // last: with it, the authority is whole
+	if err := disk.WriteFile(filepath.Join(dir, rootFile), root, 0o644); err != nil { // last: with it, the authority is whole
 		return nil, err
 	}
 	return OpenAuthority(dir)

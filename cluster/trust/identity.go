@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -56,7 +57,7 @@ func newIdentity(root *x509.Certificate, der []byte, key ed25519.PrivateKey, gos
 
 // SaveTo keeps the identity in dir, which is made if need be; the keys are readable by the owner alone.
 func (id *Identity) SaveTo(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return err
 	}
 	if err := writeKey(filepath.Join(dir, keyFile), id.key); err != nil {
@@ -65,7 +66,7 @@ func (id *Identity) SaveTo(dir string) error {
 	if err := writeCert(filepath.Join(dir, rootFile), id.Root.Raw); err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(dir, gossipFile), id.GossipKey, 0o600); err != nil {
+	if err := disk.WriteFile(filepath.Join(dir, gossipFile), id.GossipKey, 0o600); err != nil {
 		return err
 	}
 	return writeCert(filepath.Join(dir, certFile), id.Cert.Raw) // last: with it, the identity is whole

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -114,7 +115,7 @@ func Join(ctx context.Context, nw Network, token string, dir string, wish alerts
 
 // ownKey is the station's key in dir, made if there is none yet.
 func ownKey(dir string) (ed25519.PrivateKey, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
 	key, err := readKey(filepath.Join(dir, keyFile))

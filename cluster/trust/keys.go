@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -142,12 +143,12 @@ func (k *Keys) Take(raw []byte) (isNew bool, err error) {
 		return true, nil
 	}
 	// In this order: whatever the power leaves of them, the latest and the one before are there.
-	err = writeFile(filepath.Join(k.dir, signedFile), raw, 0o600)
+	err = disk.WriteFile(filepath.Join(k.dir, signedFile), raw, 0o600)
 	if err == nil && before != nil {
-		err = writeFile(filepath.Join(k.dir, beforeFile), before, 0o600)
+		err = disk.WriteFile(filepath.Join(k.dir, beforeFile), before, 0o600)
 	}
 	if err == nil {
-		err = writeFile(filepath.Join(k.dir, gossipFile), f.Key, 0o600)
+		err = disk.WriteFile(filepath.Join(k.dir, gossipFile), f.Key, 0o600)
 	}
 	if err != nil {
 		return true, fmt.Errorf("%w: gossip key %d: %w", ErrNotKept, f.Generation, err)
@@ -219,11 +220,11 @@ func (a *Authority) RotateKey(urgent bool) (signed []byte, generation uint64, er
 	if signed, err = sealKey(f, a.key); err != nil {
 		return nil, 0, err
 	}
-	if err := writeFile(filepath.Join(a.dir, signedFile), signed, 0o600); err != nil {
+	if err := disk.WriteFile(filepath.Join(a.dir, signedFile), signed, 0o600); err != nil {
 		return nil, 0, err
 	}
 	a.GossipKey = f.Key
-	return signed, f.Generation, writeFile(filepath.Join(a.dir, gossipFile), f.Key, 0o600)
+	return signed, f.Generation, disk.WriteFile(filepath.Join(a.dir, gossipFile), f.Key, 0o600)
 }
 
 // signedKey is the present key as it travels; nil for a county's first.

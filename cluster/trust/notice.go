@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -133,7 +134,7 @@ func (r *Ring) TakeNotice(raw []byte) (isNew bool, err error) {
 		f(n)
 	}
 	if r.dir != "" {
-		if err := writeFile(filepath.Join(r.dir, string(n.Station)+goneEnd), raw, 0o600); err != nil {
+		if err := disk.WriteFile(filepath.Join(r.dir, string(n.Station)+goneEnd), raw, 0o600); err != nil {
 			return true, fmt.Errorf("%w: notice about %s: %w", ErrNotKept, n.Station, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/wire"
 )
 
@@ -58,7 +59,7 @@ func NewRing(root *x509.Certificate, dir string) (*Ring, error) {
 	if dir == "" {
 		return r, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
 	return r, errors.Join(r.each(certEnd, r.loadCert), r.each(goneEnd, r.loadNotice))

@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"ui":              {},
 	"cluster/wire":    {"alerts"},
 	"cluster/memnet":  {},
-	"cluster/trust":   {"alerts", "cluster/wire"},
+	"cluster/trust":   {"alerts", "cluster/wire", "cluster/disk"},
 	"cluster/gossip":  {"alerts", "cluster/wire", "cluster/trust"},
 	"cluster/disk":    {},
 	"cluster/faultfs": {},
