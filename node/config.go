@@ -11,7 +11,6 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"hivemesh/cluster/disk"
-
 )
 
 // Links between the voters of a cell: what raft's and gossip's timings are chosen by.
