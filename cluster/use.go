@@ -10,6 +10,7 @@ import (
 	"hivemesh/cluster/gossip"
 	"hivemesh/cluster/pending"
 	"hivemesh/cluster/record"
+	"hivemesh/cluster/trust"
 )
 
 // Put keeps an event made here and spreads it, side by side. The answer comes when the fsync is done, or
@@ -98,6 +99,9 @@ func (c *County) Recover(ctx context.Context, cell alerts.CellID, survivors []al
 	}
 	return r.Recover(ctx, survivors)
 }
+
+// Traffic is what goes over the mesh port, by protocol.
+func (c *County) Traffic() map[string]trust.Flow { return c.port.Traffic() }
 
 // Links are counters of what goes between stations.
 func (c *County) Links() pending.Stats { return c.links.Stats() }

@@ -63,8 +63,25 @@ func (n *Node) describe(r *prometheus.Registry, collectors []prometheus.Collecto
 	})
 	r.MustRegister(&badEvents{n: n, desc: prometheus.NewDesc("hive_bad_events_total",
 		"What came from other stations and was dropped, by reason.", []string{"reason"}, station)})
+	r.MustRegister(&traffic{n: n, desc: prometheus.NewDesc("hive_mesh_bytes_total",
+		"Bytes over the mesh port, TLS included, by protocol and direction.", []string{"protocol", "direction"}, station)})
 	for _, c := range collectors {
 		r.MustRegister(c)
+	}
+}
+
+// traffic is what goes over the mesh port; protocols show themselves when they are spoken.
+type traffic struct {
+	n    *Node
+	desc *prometheus.Desc
+}
+
+func (t *traffic) Describe(ch chan<- *prometheus.Desc) { ch <- t.desc }
+
+func (t *traffic) Collect(ch chan<- prometheus.Metric) {
+	for proto, f := range t.n.county.Traffic() {
+		ch <- prometheus.MustNewConstMetric(t.desc, prometheus.CounterValue, float64(f.In), proto, "in")
+		ch <- prometheus.MustNewConstMetric(t.desc, prometheus.CounterValue, float64(f.Out), proto, "out")
 	}
 }
 

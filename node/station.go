@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -43,6 +44,11 @@ func (n *Node) Mesh() web.MeshInfo {
 	for _, id := range n.Cells() {
 		info.Cells = append(info.Cells, n.meshCell(id))
 	}
+	traffic := n.county.Traffic()
+	for _, proto := range slices.Sorted(maps.Keys(traffic)) {
+		f := traffic[proto]
+		info.Traffic = append(info.Traffic, web.MeshTraffic{Protocol: proto, In: f.In, Out: f.Out, Rate: f.Rate})
+	}
 	return info
 }
 
@@ -56,7 +62,7 @@ func (n *Node) meshCell(id alerts.CellID) web.MeshCell {
 	s, pending := n.county.Status(id)
 	c := web.MeshCell{
 		Cell: id, Role: string(s.Role), Leader: s.Leader, Voters: s.Voters, Epoch: s.Epoch, Index: s.Index,
-		Chain: s.Chain.String(), Lag: s.Lag, Source: s.Source, Pending: pending,
+		Chain: s.Chain.String(), Lag: s.Lag, Source: s.Source, Depth: s.Depth, Feeds: s.Feeds, Pending: pending,
 	}
 	if s.Err != nil {
 		c.Error = s.Err.Error()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,6 +61,8 @@ type Port struct {
 	handlers map[string]func(alerts.StationID, net.Conn)
 	join     JoinHandler
 	conns    map[*tracked]struct{}
+
+	meter *meter
 }
 
 // OpenPort listens at addr (host:port; port 0: any that is free for both) as id. Every peer met proves to
@@ -76,8 +79,11 @@ func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger
 		nw: nw, id: id, ring: ring, log: log, clock: newClock(ring.dir, id.Cert), ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes), joins: make(chan struct{}, maxJoins),
 		handlers: make(map[string]func(alerts.StationID, net.Conn)), conns: make(map[*tracked]struct{}),
 	}
+	p.meter = newMeter()
+	p.pc = countedPackets{pc, p.meter.of(TrafficPackets)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.wg.Go(p.accept)
+	p.wg.Go(p.sampleTraffic)
 	ring.OnNotice(func(n Notice) { p.shut(n.Station) })
 	return p, nil
 }
@@ -275,6 +281,7 @@ func (p *Port) peer(c *tls.Conn, t *tracked) (alerts.StationID, error) {
 	p.mu.Lock()
 	t.peer, t.proto = s, c.ConnectionState().NegotiatedProtocol
 	p.mu.Unlock()
+	t.flow.Store(p.meter.of(t.proto))
 	return s, p.welcomes(s)
 }
 
@@ -367,7 +374,8 @@ func (p *Port) Close() error {
 // tracked is a raw connection that the port knows of until it is closed.
 type tracked struct {
 	net.Conn
-	p *Port
+	p    *Port
+	flow atomic.Pointer[flow] // whose bytes these are
 	// Once it has shown who it is, under the port's lock:
 	peer  alerts.StationID
 	proto string
@@ -375,6 +383,7 @@ type tracked struct {
 
 func (p *Port) track(raw net.Conn) (*tracked, error) {
 	t := &tracked{Conn: raw, p: p}
+	t.flow.Store(p.meter.of(TrafficShakes))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {

@@ -50,7 +50,7 @@ func (c statusCmd) Run(ctx context.Context, to console) error {
 	}
 	table(to.out, rows)
 	fmt.Fprintln(to.out, "\ncells")
-	rows = [][]string{{"cell", "role here", "leader", "voters", "epoch", "index", "lag", "pending", "chain", "source", "trouble"}}
+	rows = [][]string{{"cell", "role here", "leader", "voters", "epoch", "index", "lag", "pending", "chain", "source", "depth", "feeds", "trouble"}}
 	for _, x := range m.Cells {
 		var voters []string
 		for _, v := range x.Voters {
@@ -58,10 +58,11 @@ func (c statusCmd) Run(ctx context.Context, to console) error {
 		}
 		rows = append(rows, []string{
 			string(x.Cell), x.Role, or(string(x.Leader), "none"), strings.Join(voters, ","), number(x.Epoch), number(x.Index),
-			number(x.Lag), strconv.Itoa(x.Pending), x.Chain[:min(12, len(x.Chain))], or(string(x.Source), "-"), or(x.Error, "-"),
+			number(x.Lag), strconv.Itoa(x.Pending), x.Chain[:min(12, len(x.Chain))], or(string(x.Source), "-"), strconv.Itoa(x.Depth), strconv.Itoa(x.Feeds), or(x.Error, "-"),
 		})
 	}
 	table(to.out, rows)
+	traffic(to, m.Traffic)
 	return nil
 }
 
@@ -70,6 +71,17 @@ func yesNo(b bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// traffic shows what the mesh port takes of the links: who pays by the gigabyte wants to know for what.
+func traffic(to console, list []web.MeshTraffic) {
+	fmt.Fprintln(to.out, "\nbytes over the mesh port (TLS included, the headers of TCP and IP not)")
+	rows, sum := [][]string{{"protocol", "in", "out", "a second, lately"}}, 0.0
+	for _, x := range list {
+		rows = append(rows, []string{x.Protocol, number(x.In), number(x.Out), fmt.Sprintf("%.0f", x.Rate)})
+		sum += x.Rate
+	}
+	table(to.out, append(rows, []string{"all", "", "", fmt.Sprintf("%.0f", sum)}))
 }
 
 func number(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -94,6 +94,7 @@ type MeshInfo struct {
 	Members []MeshMember     `json:"members"`
 	Cells   []MeshCell       `json:"cells"`
 	Disk    MeshDisk         `json:"disk"`
+	Traffic []MeshTraffic    `json:"traffic"` // over the mesh port, by protocol
 }
 
 // MeshDisk is how this station's disk stands.
@@ -103,6 +104,14 @@ type MeshDisk struct {
 	Ballast bool   `json:"ballast"`         // there is still something to throw out
 	Failed  uint64 `json:"failed"`          // writes that failed since the start
 	Error   string `json:"error,omitempty"` // why what is raised here does not reach the disk now
+}
+
+// MeshTraffic is what one protocol takes of the station's links: TLS included, TCP's and IP's headers not.
+type MeshTraffic struct {
+	Protocol string  `json:"protocol"`
+	In       uint64  `json:"in"`   // bytes since the station started
+	Out      uint64  `json:"out"`  // likewise
+	Rate     float64 `json:"rate"` // bytes a second, both directions, over the last minute
 }
 
 // MeshMember is one station in the gossip pool.
@@ -126,6 +135,8 @@ type MeshCell struct {
 	Chain   string             `json:"chain"` // hash of the chain's head, hex
 	Lag     uint64             `json:"lag"`   // entries behind the highest index heard of
 	Source  alerts.StationID   `json:"source,omitempty"`
+	Depth   int                `json:"depth"` // stations between here and the leader, this one included; -1: no leader feeds it
+	Feeds   int                `json:"feeds"` // stations that follow this one
 	Pending int                `json:"pending"`
 	Fold    string             `json:"fold,omitempty"`  // hash of the folded state, hex; only when asked for
 	Error   string             `json:"error,omitempty"` // why the record stands still here
