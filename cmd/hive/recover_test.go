@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -100,5 +102,35 @@ func TestRecoverAfterTwoOfThreeVotersAreKilled(t *testing.T) {
 	until(t, 30*time.Second, "all five stand at one entry of the new epoch", same(all...))
 	for _, name := range all {
 		s.recordedOnce(name, raised)
+	}
+	s.snapshots(dir, filepath.Join(t.TempDir(), "county.snapshot"))
+}
+
+// snapshots saves, inspects, spoils and does not restore one of a running station.
+func (s *separate) snapshots(dir, file string) {
+	t := s.t
+	t.Helper()
+	if out, err := hive(t, "snapshot", "save", "--dir", dir, file); err != nil || !strings.Contains(out, "No key is inside") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := hive(t, "snapshot", "inspect", file); err != nil || !strings.Contains(out, "whole: hash and signature are right") || strings.Contains(out, "NO") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if _, err := hive(t, "snapshot", "restore", "--dir", dir, file); err == nil || !strings.Contains(err.Error(), "nothing was changed") {
+		t.Errorf("without the operator's word: %v", err)
+	}
+	if _, err := hive(t, "snapshot", "restore", "--dir", dir, "--yes-the-others-are-gone", file); err == nil || !strings.Contains(err.Error(), "is taken by") {
+		t.Errorf("over a station that runs: %v", err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 4
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := hive(t, "snapshot", "inspect", file); err == nil {
+		t.Error("a flipped bit is not seen")
 	}
 }

@@ -769,8 +769,10 @@ export interface Lost {
 export interface MeshCell {
   cell: string;
   chain: string;
+  depth: number;
   epoch: number;
   error?: string;
+  feeds: number;
   fold?: string;
   index: number;
   lag: number;
@@ -793,6 +795,7 @@ export interface MeshInfo {
   members: MeshMember[];
   pid: number;
   station: string;
+  traffic: MeshTraffic[];
   version: string;
 }
 export interface MeshMember {
@@ -802,6 +805,12 @@ export interface MeshMember {
   name: string;
   pid: number;
   station: string;
+}
+export interface MeshTraffic {
+  in: number;
+  out: number;
+  protocol: string;
+  rate: number;
 }
 export interface MoveView {
   /**
