@@ -136,6 +136,8 @@ func TestAMatterGoesToAnotherCellWhole(t *testing.T) {
 	a.tell(Accepted, "post", "li", &Graded{Grade: Grade3})
 	a.record(seen) // stale
 	a.transfer("east")
+	forbidden := a.event("village", "", &Waved{Number: 2, Ring: 3000, Wide: true})
+	a.record(forbidden) // judged by the new cell, and refused there: that too has to arrive
 	late := a.event("village", "vol2", &Responded{Step: KindAccepted})
 	if v := a.record(late); v.Code != Forwarded || a.now().Coming() != 1 {
 		t.Fatalf("a latecomer: %+v", v)
@@ -151,9 +153,12 @@ func TestAMatterGoesToAnotherCellWhole(t *testing.T) {
 			t.Fatalf("entry %d came before its first: %+v", k, v)
 		}
 	}
-	for _, e := range events {
-		if v := b.record(e); v.Code != Accepted {
-			t.Fatalf("%s: %+v", e.Kind, v)
+	for k, e := range events {
+		if i, ok := b.state.Incident(inc); ok && i.Arrived() != (k > 4) {
+			t.Errorf("after %d entries it has arrived: %v", k, i.Arrived())
+		}
+		if v := b.record(e); v.Code != Accepted && (k != 5 || v.Code != Forbidden) {
+			t.Fatalf("%d %s: %+v", k, e.Kind, v)
 		}
 	}
 	for _, e := range b.carry(a) { // another station carries all of it too
@@ -168,8 +173,8 @@ func TestAMatterGoesToAnotherCellWhole(t *testing.T) {
 	if len(is.Log) != len(was.Log) || is.Log[2].Verdict.Code != Accepted || is.Log[3].Verdict.Code != Stale {
 		t.Errorf("its history has %d lines of %d", len(is.Log), len(was.Log))
 	}
-	if is.Log[4].Event.Kind != KindTransferred || !is.Log[5].Verdict.Accepted() {
-		t.Errorf("the latecomer was judged %+v", is.Log[5].Verdict)
+	if is.Log[4].Event.Kind != KindTransferred || is.Log[5].Verdict.Code != Forbidden || !is.Log[6].Verdict.Accepted() {
+		t.Errorf("the latecomers were judged %+v, %+v", is.Log[5].Verdict, is.Log[6].Verdict)
 	}
 	if v := b.record(func() Event { e := late; e.ID, e.Cell = Hash{1}, "east"; return e }()); v.Code != Accepted {
 		t.Errorf("what comes then: %+v", v)

@@ -192,8 +192,8 @@ func cloned[M ~map[K]V, K comparable, V any](m M) M {
 	return maps.Clone(m)
 }
 
-// line finds an event in the incident's history, or returns nil.
-func (i *Incident) line(id Hash) *Line { return lineOf(i.Log, id) }
+// Line finds an event in the incident's history, or returns nil.
+func (i *Incident) Line(id Hash) *Line { return lineOf(i.Log, id) }
 
 // lineOf finds an event in a history, or what carried it there, or returns nil. The latest line stands: what was
 // forwarded and came back has two.

@@ -125,7 +125,7 @@ func (i *Incident) numbered(wave int) *Ref {
 
 // judgeDecision: a decision counts only upon the last accepted one on its field.
 func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdict {
-	saw := i.line(e.Saw)
+	saw := i.Line(e.Saw)
 	if last, ok := i.Latest[field]; meant(e.Saw, saw) != last.Event {
 		if saw != nil && !saw.Verdict.Accepted() {
 			return Verdict{Code: Followed, Lost: &Ref{Event: saw.Event.ID, By: saw.Event.Actor, At: saw.At, Kind: saw.Event.Kind}}

@@ -14,7 +14,7 @@ type Transferred struct {
 type Carried struct {
 	From    CellID    `cbor:"1,keyasint" json:"from"`
 	Index   uint64    `cbor:"2,keyasint" json:"index"`
-	Prior   uint64    `cbor:"3,keyasint" json:"prior"` // the index of the matter's entry before this one; 0: it is the first
+	Prior   uint64    `cbor:"3,keyasint" json:"prior"` // the index of the matter's entry before this one; 0: it is the first to come here
 	Raw     []byte    `cbor:"4,keyasint" json:"-"`     // the event's envelope
 	Verdict Verdict   `cbor:"5,keyasint" json:"verdict"`
 	At      time.Time `cbor:"6,keyasint" json:"at"` // the old cell's leader's
@@ -38,7 +38,8 @@ type Sealed struct {
 type Origin struct {
 	Cell  CellID
 	Index uint64
-	Event Hash // the event that carried it
+	Event Hash   // the event that carried it
+	Raw   []byte `json:"-"` // its envelope
 }
 
 // judged reports whether the old cell left the judgement to the new one.
@@ -59,7 +60,7 @@ func (r *Rules) judgeCarried(s *State, i *Incident, e Event, by Standing, partia
 		had = i.Carried[c.From]
 	}
 	switch {
-	case c.Index > 0 && c.Prior != had && !partial, i == nil && c.Event.Kind != KindRaised:
+	case i == nil && c.Event.Kind != KindRaised, c.Index > 0 && c.Prior > 0 && c.Prior != had && !partial:
 		return Verdict{Code: Parked}
 	case c.judged() && c.Event.Kind != KindRaised, c.judged() && i == nil:
 		return Verdict{Code: Accepted}
@@ -67,6 +68,34 @@ func (r *Rules) judgeCarried(s *State, i *Incident, e Event, by Standing, partia
 	inner := c.Event
 	return r.judge(i, inner, c.By, s, partial)
 }
+
+// Departing reports whether the cell that i moved to is not known to have all of it.
+func (i *Incident) Departing() bool {
+	return i.Moved != nil && i.HandedOver < i.LastToCarry()
+}
+
+// LastToCarry is the index of the last entry that goes along when i moves.
+func (i *Incident) LastToCarry() uint64 {
+	for k := len(i.Log) - 1; k >= 0; k-- {
+		if l := &i.Log[k]; l.Event.Kind != KindHandedOver && !l.Provisional {
+			return l.Index
+		}
+	}
+	return 0
+}
+
+// Arrived reports whether i is its cell's own, or came from another one with all up to the move.
+func (i *Incident) Arrived() bool {
+	for _, l := range i.Log {
+		if t, ok := l.Event.Body.(*Transferred); ok && t.To == i.Cell && l.Verdict.Accepted() {
+			return true
+		}
+	}
+	return len(i.Carried) == 0
+}
+
+// Took reports whether the incident has the event in its own right.
+func (i *Incident) Took(id Hash) bool { return i.took(id) }
 
 // took reports whether the incident has the event in its own right: not as one that it only forwarded.
 func (i *Incident) took(id Hash) bool {
@@ -98,12 +127,20 @@ func (s *State) Staying() []*Incident {
 
 // line is the old entry as the new cell's history shows it.
 func (c *Carried) line(outer Line) Line {
-	l := Line{Provisional: outer.Provisional, Origin: &Origin{Cell: c.From, Index: c.Index, Event: outer.Event.ID}}
+	l := Line{Provisional: outer.Provisional, Origin: &Origin{Cell: c.From, Index: c.Index, Event: outer.Event.ID, Raw: outer.Event.Raw}}
 	l.Entry = Entry{Epoch: outer.Epoch, Index: outer.Index, Event: c.Event, Verdict: c.Verdict, At: c.At, By: c.By, Chain: outer.Chain}
 	if !c.judged() {
 		l.Verdict = outer.Verdict
 	}
 	return l
+}
+
+// Carrier names the event that stands in the record for the line: the line's own, or what carried it there.
+func (l *Line) Carrier() Hash {
+	if l.Origin != nil {
+		return l.Origin.Event
+	}
+	return l.Event.ID
 }
 
 // sealing is how a record ended.

@@ -23,6 +23,7 @@ type State struct {
 	entries   []Entry
 	strays    map[Hash]bool       // entries that belong to no incident: refused raises, what was carried here twice
 	alarms    map[IncidentID]bool // open ones of this cell
+	departing map[IncidentID]bool // moved, and the cell it moved to does not have all of it yet
 	directory *Directory          // nil but in the home cell of a county that changed; never changed itself
 	sealed    *sealing            // nil: the record goes on
 }
@@ -31,7 +32,7 @@ type State struct {
 func NewState(cell CellID) *State {
 	return &State{
 		Cell: cell, incidents: map[IncidentID]*Incident{}, busy: map[PersonID][]IncidentID{}, strays: map[Hash]bool{},
-		alarms: map[IncidentID]bool{},
+		alarms: map[IncidentID]bool{}, departing: map[IncidentID]bool{},
 	}
 }
 
@@ -78,7 +79,7 @@ func (s *State) Entries() []Entry { return slices.Clip(s.entries) }
 
 // Has reports whether the event id of incident in is in the record.
 func (s *State) Has(in IncidentID, id Hash) bool {
-	if i, ok := s.Incident(in); ok && i.line(id) != nil {
+	if i, ok := s.Incident(in); ok && i.Line(id) != nil {
 		return true
 	}
 	return in == DirectoryID && s.directory != nil && lineOf(s.directory.Log, id) != nil || s.stray(id)
@@ -103,6 +104,23 @@ func (s *State) OpenAlarms() []*Incident {
 		out = append(out, s.incidents[id])
 	}
 	return out
+}
+
+// Departing are the incidents that moved to another cell, which is not known to have all of them, in no order.
+func (s *State) Departing() []*Incident {
+	out := make([]*Incident, 0, len(s.departing))
+	for id := range s.departing {
+		out = append(out, s.incidents[id])
+	}
+	return out
+}
+
+func note(set map[IncidentID]bool, id IncidentID, in bool) {
+	if in {
+		set[id] = true
+	} else {
+		delete(set, id)
+	}
 }
 
 func (s *State) stray(id Hash) bool {
@@ -134,7 +152,7 @@ func (s *State) Apply(e Entry) Change {
 	carried, isCarried := e.Event.Body.(*Carried)
 	opens := e.Verdict.Accepted() && (e.Event.Kind == KindRaised || isCarried && carried.Event.Kind == KindRaised)
 	switch {
-	case isCarried && (e.Verdict.Code == Same || e.Verdict.Code == Forbidden):
+	case isCarried && (e.Verdict.Code == Same || !e.By.Kind.Trusted()):
 		s.strays[e.Event.ID] = true
 		if known && e.Verdict.Code == Same && carried.Index > old.Carried[carried.From] {
 			n := *old // the same alert was raised here too: nothing new, but the entries after it may come
@@ -154,11 +172,8 @@ func (s *State) Apply(e Entry) Change {
 	i := old.advance(Line{Entry: e})
 	s.incidents[i.ID] = i
 	s.keepBusy(i)
-	if i.AlarmOpen() && i.Moved == nil {
-		s.alarms[i.ID] = true
-	} else {
-		delete(s.alarms, i.ID)
-	}
+	note(s.alarms, i.ID, i.AlarmOpen() && i.Moved == nil)
+	note(s.departing, i.ID, i.Departing())
 	return Change{Incident: i, Entry: e}
 }
 

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -36,7 +37,9 @@ func (r *Rules) Look(s *State, id IncidentID, pending []Event, standing func(Eve
 func (r *Rules) LookFar(cell CellID, id IncidentID, held []Event, standing func(Event) Standing) *Incident {
 	list := InOrder(held)
 	// What stands between is missing here, so the steps do not tell the first from the others.
-	slices.SortStableFunc(list, func(a, b Event) int { return opening(a) - opening(b) })
+	slices.SortStableFunc(list, func(a, b Event) int {
+		return cmp.Or(cmp.Compare(opening(a), opening(b)), cmp.Compare(carriedAt(a), carriedAt(b)))
+	})
 	goesOn := 0
 	for k, e := range list {
 		if w, ok := carriedOr(e).Body.(*Waved); ok && w.Continues {
@@ -70,9 +73,21 @@ func carriedOr(e Event) Event {
 	return e
 }
 
+// opening puts the alert itself first, and what was carried before what was made in the cell since.
 func opening(e Event) int {
-	if carriedOr(e).Kind == KindRaised {
+	switch {
+	case carriedOr(e).Kind == KindRaised:
 		return 0
+	case carriedAt(e) > 0:
+		return 1
 	}
-	return 1
+	return 2
+}
+
+// carriedAt is where what e carries stood in the old cell's record; 0 where it carries nothing, or what stood in none.
+func carriedAt(e Event) uint64 {
+	if c, ok := e.Body.(*Carried); ok {
+		return c.Index
+	}
+	return 0
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +33,7 @@ type Config struct {
 	Keys     *trust.Keys // the county's gossip keys
 	Seeds    []string
 	Hints    gossip.Hints
-	Cells    []Cell
+	Home     Cell // the cell that every station follows; its record holds the directory
 	Mixed    bool // slow or metered links between voters
 	Rules    *alerts.Rules
 	Standing func(alerts.Event) alerts.Standing
@@ -42,7 +43,7 @@ type Config struct {
 	Log      *zap.Logger
 }
 
-// Cell is one cell this station follows, and the stations that founded its record together.
+// Cell is a cell, and the stations that founded its record together.
 type Cell struct {
 	ID       alerts.CellID
 	Founders []alerts.StationID
@@ -50,11 +51,13 @@ type Cell struct {
 
 // Events are told what happens, each from one goroutine at a time per cause, in order. None may block.
 type Events struct {
-	Pending  func(e alerts.Event, added bool)                    // entered or left the pending set
+	Pending  func(e alerts.Event)                                // entered the pending set, or, of a cell not followed, left it
 	Recorded func(cell alerts.CellID, c alerts.Change)           // stands in the record
 	Reset    func(cell alerts.CellID)                            // a newer epoch dropped entries: all of the cell is to be read anew
 	Here     func(event alerts.Hash, kept bool)                  // an event is fsynced here, or a damaged disk lost it again
 	Kept     func(event alerts.Hash, by alerts.StationID)        // another station fsynced it
+	Settled  func(e alerts.Event, d pending.Done)                // stands in the record of a cell not followed here
+	Opened   func(cell alerts.CellID)                            // its record is followed from now on, or no longer
 	Member   func(m gossip.Member)                               // came, went or changed
 	Cast     func(topic string, from alerts.StationID, b []byte) // soft state from another station
 }
@@ -73,7 +76,18 @@ type County struct {
 	links    *pending.Links
 	swaps    *pending.Sync
 	host     *record.Host
-	cells    map[alerts.CellID]*record.Cell
+
+	directory   atomic.Pointer[alerts.Directory]
+	follow      chan struct{} // the directory has changed
+	refollowing sync.Mutex    // one opens and closes records at a time
+	begun       atomic.Bool   // whoever has this County hears of cells that open and close
+
+	cellsMu sync.RWMutex // never held while a record works
+	cells   map[alerts.CellID]*record.Cell
+	has     map[alerts.CellID]part
+
+	laneMu sync.Mutex
+	lanes  lanes
 
 	ctx    context.Context // ends what is under way at Close
 	cancel context.CancelFunc
@@ -82,7 +96,11 @@ type County struct {
 
 // Open starts everything; on error what was started is stopped again.
 func Open(cfg Config) (_ *County, err error) {
-	c := &County{cfg: cfg, log: cfg.Log, cells: map[alerts.CellID]*record.Cell{}}
+	c := &County{
+		cfg: cfg, log: cfg.Log, follow: make(chan struct{}, 1),
+		cells: map[alerts.CellID]*record.Cell{}, has: map[alerts.CellID]part{},
+		lanes: lanes{sure: map[alerts.Hash]pending.Done{}, ended: map[farKey]time.Time{}},
+	}
 	c.evens.at = map[alerts.CellID]time.Time{}
 	c.compares.last = map[alerts.StationID]time.Time{}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

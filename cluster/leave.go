@@ -61,7 +61,7 @@ func (c *County) openLeave() {
 		if err := wire.ReadFrameMax(bufio.NewReader(conn), &ask, maxLeave); err != nil || ask.Version != leaveVersion {
 			return
 		}
-		r := c.cells[ask.Cell]
+		r := c.cell(ask.Cell)
 		if r == nil {
 			return
 		}
@@ -82,7 +82,11 @@ func (c *County) Leave(ctx context.Context) error {
 	if err := c.handOff(ctx); err != nil {
 		return fmt.Errorf("hand on what is not recorded yet: %w", err)
 	}
-	for id, r := range c.cells {
+	for _, id := range c.Cells() {
+		r := c.cell(id)
+		if r == nil || c.parts(id) != votes {
+			continue // only read here
+		}
 		if err := c.giveUpSeat(ctx, id, r); err != nil {
 			return fmt.Errorf("leave the record of cell %s: %w", id, err)
 		}
@@ -95,7 +99,7 @@ func (c *County) handOff(ctx context.Context) error {
 	begin := time.Now()
 	for {
 		waits := ""
-		for id := range c.cells {
+		for _, id := range c.Cells() {
 			c.evens.mu.Lock()
 			even := c.evens.at[id].After(begin)
 			c.evens.mu.Unlock()

@@ -11,37 +11,6 @@ import (
 	"hivemesh/cluster/record"
 )
 
-// openRecords opens the record of every cell followed here.
-func (c *County) openRecords() error {
-	c.host = record.NewHost(c.port, c.log.Named("record"))
-	c.onClose(c.host.Close)
-	for _, cell := range c.cfg.Cells {
-		r, err := record.Open(c.host, record.Config{
-			Cell: cell.ID, Dir: filepath.Join(c.cfg.Dir, "cells", string(cell.ID)), Self: c.cfg.Identity.Station,
-			Identity: c.cfg.Identity, Ring: c.cfg.Ring, Port: c.port, Founders: cell.Founders,
-			Addr: c.addr, Alive: func() []alerts.StationID { return c.Stations(cell.ID) }, Power: c.power,
-			Rules: c.cfg.Rules, Standing: c.cfg.Standing,
-			Pending: func() []alerts.Event { return c.set.List(cell.ID) }, Returned: c.returned,
-			Links: profile(c.cfg.Mixed), Disk: c.disk, Log: c.log.Named("record"),
-		})
-		if err != nil {
-			return err
-		}
-		c.onClose(r.Close)
-		c.cells[cell.ID] = r
-		r.Watch(func(ch alerts.Change) { c.cfg.Events.Recorded(cell.ID, ch) })
-		r.WatchKept(func(events []alerts.Hash) { c.set.Remove(cell.ID, events) })
-		r.OnReset(func() { c.cfg.Events.Reset(cell.ID) })
-		c.sweep(cell.ID, r)
-	}
-	c.set.WatchReload(func() {
-		for id, r := range c.cells {
-			c.sweep(id, r)
-		}
-	})
-	return nil
-}
-
 // power is what a station says of its link and its power.
 func (c *County) power(s alerts.StationID) (wired, battery bool) {
 	if g := c.gossip.Load(); g != nil {
@@ -96,39 +65,87 @@ func (c *County) returned(events []alerts.Event) error {
 	return nil
 }
 
+// recorded tells of an entry, and follows the directory.
+func (c *County) recorded(cell alerts.CellID, ch alerts.Change) {
+	if ch.Directory != nil && cell == c.cfg.Home.ID {
+		c.directory.Store(ch.Directory)
+		c.wakeFollow()
+	}
+	if _, sealed := ch.Entry.Event.Body.(*alerts.Sealed); sealed {
+		c.wakeFollow()
+	}
+	c.cfg.Events.Recorded(cell, ch)
+}
+
+func (c *County) wakeFollow() {
+	select {
+	case c.follow <- struct{}{}:
+	default:
+	}
+}
+
 func (c *County) pendingChanged(e alerts.Event, added bool) {
-	if r := c.cells[e.Cell]; r != nil && added {
+	r := c.cell(e.Cell)
+	if r != nil && added {
 		r.Poke()
 	}
-	c.cfg.Events.Pending(e, added)
+	if added || r == nil { // what leaves otherwise stands in the record, and that was told already
+		c.cfg.Events.Pending(e)
+	}
 }
 
 // openLinks starts flash and sync.
 func (c *County) openLinks() {
 	c.links = pending.OpenLinks(pending.LinksConfig{
-		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
+		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Wants: c.wants, Recorded: c.isRecorded,
 		OnKept: c.cfg.Events.Kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Log: c.log.Named("flash"),
 	})
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
-		Heads: c.heads, Behind: c.behind, Older: c.older, OnKept: c.cfg.Events.Kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
+		Heads: c.heads, Lanes: c.lanesNow, Holder: c, Behind: c.behind, Older: c.older,
+		OnKept: c.cfg.Events.Kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
 	})
 	c.onClose(c.swaps.Close)
 }
 
-// isRecorded reports whether the record has an event, on disk here: it need not be pending any more.
+// isRecorded reports whether an event stands in its cell's record, or, that having ended, in its successor's; on
+// disk here, so that it need not be pending any more.
 func (c *County) isRecorded(cell alerts.CellID, in alerts.IncidentID, id alerts.Hash) (yes bool) {
-	if r := c.cells[cell]; r != nil {
-		r.Read(func(s *alerts.State) { yes = s.Has(in, id) && !r.Leaving(id) })
+	to, sealed := cell, false
+	r := c.cell(cell)
+	if r == nil {
+		return false
 	}
+	r.Read(func(s *alerts.State) {
+		yes = s.Has(in, id) && !r.Leaving(id)
+		if to, sealed = s.SealedInto(); !sealed {
+			return
+		}
+		yes = yes || in == alerts.DirectoryID // its end was decided: nobody has to end it again
+		if i, ok := s.Incident(in); ok && i.Moved != nil {
+			to = i.MovedTo
+		}
+	})
+	next := c.cell(c.Directory().Present(to))
+	if yes || !sealed || next == nil {
+		return yes
+	}
+	next.Read(func(s *alerts.State) {
+		i, ok := s.Incident(in)
+		yes = ok && i.Took(id) && !next.Leaving(i.Line(id).Carrier())
+	})
 	return yes
 }
 
 // heads are how far the records are here, for peers to compare.
 func (c *County) heads() []pending.Head {
-	out := make([]pending.Head, 0, len(c.cells))
-	for id, r := range c.cells {
+	var out []pending.Head
+	for _, id := range c.Cells() {
+		r := c.cell(id)
+		if r == nil {
+			continue // closed since
+		}
 		s := r.Status()
 		out = append(out, pending.Head{Cell: id, Epoch: s.Epoch, Mark: s.Mark, Index: s.Index, Chain: s.Chain})
 	}
@@ -137,14 +154,14 @@ func (c *County) heads() []pending.Head {
 
 // behind hears that a peer is at index in a cell's record.
 func (c *County) behind(cell alerts.CellID, peer alerts.StationID, index uint64) {
-	if r := c.cells[cell]; r != nil {
+	if r := c.cell(cell); r != nil {
 		r.Heard(index, peer)
 	}
 }
 
 // older hears that a peer's record of a cell is in a newer epoch.
 func (c *County) older(cell alerts.CellID, peer alerts.StationID) {
-	if r := c.cells[cell]; r != nil {
+	if r := c.cell(cell); r != nil {
 		r.Meet(peer)
 	}
 }

@@ -261,14 +261,14 @@ func (f *snapshotFile) seal(ring *trust.Ring, by alerts.StationID) error {
 // Snapshot writes one of all that this station has; h brings the county's tables.
 func (c *County) Snapshot(to io.Writer, h SnapshotHead) error {
 	var cells []SnapshotSource
-	for _, id := range c.followed() {
-		pending := c.set.List(id.ID)
-		r := c.cells[id.ID]
-		cells = append(cells, SnapshotSource{Cell: id.ID, Founders: id.Founders, Pending: pending, Copy: r.Copy(), Pages: r.Pages})
+	for _, id := range c.Cells() {
+		r := c.cell(id)
+		if r == nil {
+			continue // no longer followed, since a moment
+		}
+		pending := c.set.List(id) // before the copy: what is recorded in between is in both, and nothing in neither
+		cells = append(cells, SnapshotSource{Cell: id, Founders: c.founders(id), Pending: pending, Copy: r.Copy(), Pages: r.Pages})
 	}
 	h.Certs, h.Notices = c.cfg.Ring.Certs(), c.cfg.Ring.Notices()
 	return WriteSnapshot(to, c.cfg.Identity, h, cells)
 }
-
-// followed are the cells whose records are open here.
-func (c *County) followed() []Cell { return c.cfg.Cells }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/disk"
@@ -23,16 +24,52 @@ func (c *County) Put(e alerts.Event) (kept <-chan error, sent int) {
 // Read runs f on the fold of a cell under its lock; false where this station does not follow the cell. f
 // must not keep the State.
 func (c *County) Read(cell alerts.CellID, f func(*alerts.State)) bool {
-	r, ok := c.cells[cell]
-	if ok {
+	r := c.cell(cell)
+	if r != nil {
 		r.Read(f)
 	}
-	return ok
+	return r != nil
 }
 
 // Pending are the pending events of one incident.
 func (c *County) Pending(cell alerts.CellID, in alerts.IncidentID) []alerts.Event {
 	return c.set.Of(cell, in)
+}
+
+// KnownCells are those that anything is known of here: followed, or with events held.
+func (c *County) KnownCells() []alerts.CellID {
+	out := append(c.Cells(), c.set.Cells()...)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Known reports whether the county has a cell of this name that goes on.
+func (c *County) Known(id alerts.CellID) bool {
+	_, recorded := c.Directory().Cell(id)
+	return (recorded || id == c.cfg.Home.ID) && c.Directory().Present(id) == id
+}
+
+// Sure reports whether an event that is held here is known to stand in the record of its cell, which is not followed.
+func (c *County) Sure(id alerts.Hash) bool {
+	c.laneMu.Lock()
+	defer c.laneMu.Unlock()
+	_, sure := c.lanes.sure[id]
+	return sure
+}
+
+// DropLate takes out of the pending set what was signed for a sealed cell and stands in its successor's record.
+func (c *County) DropLate(sealed alerts.CellID) {
+	var gone []alerts.Hash
+	for _, e := range c.set.List(sealed) {
+		id := e.ID
+		if b, ok := e.Body.(*alerts.Carried); ok {
+			id = b.Event.ID
+		}
+		if c.isRecorded(sealed, e.Incident, id) {
+			gone = append(gone, e.ID)
+		}
+	}
+	c.set.Remove(sealed, gone)
 }
 
 // PendingOf are all pending events of a cell.
@@ -56,7 +93,7 @@ func (c *County) Members() []gossip.Member {
 func (c *County) Stations(cell alerts.CellID) []alerts.StationID {
 	var out []alerts.StationID
 	for _, m := range c.Members() {
-		if m.Alive && m.Cell == cell {
+		if m.Alive && c.CellOf(m.Station) == cell {
 			out = append(out, m.Station)
 		}
 	}
@@ -77,15 +114,18 @@ func (c *County) Cast(lane alerts.Lane, topic string, body []byte, to ...alerts.
 	}
 }
 
-// Status is how a cell's record stands here, and how many events are pending.
-func (c *County) Status(cell alerts.CellID) (record.Status, int) {
-	return c.cells[cell].Status(), c.set.Count(cell)
+// Status is how a cell's record stands here, and how many events are pending; nothing of a cell not followed.
+func (c *County) Status(cell alerts.CellID) (s record.Status, pending int) {
+	if r := c.cell(cell); r != nil {
+		s = r.Status()
+	}
+	return s, c.set.Count(cell)
 }
 
 // Survey asks the survivors of a cell that has lost most of its voters how their records stand.
 func (c *County) Survey(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID) ([]record.Standing, error) {
-	r, ok := c.cells[cell]
-	if !ok {
+	r := c.cell(cell)
+	if r == nil {
 		return nil, fmt.Errorf("this station does not follow cell %q", cell)
 	}
 	return r.Survey(ctx, survivors)
@@ -93,8 +133,8 @@ func (c *County) Survey(ctx context.Context, cell alerts.CellID, survivors []ale
 
 // Recover begins a new epoch of a cell's record upon this station's copy; see record.Cell.Recover.
 func (c *County) Recover(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID) error {
-	r, ok := c.cells[cell]
-	if !ok {
+	r := c.cell(cell)
+	if r == nil {
 		return fmt.Errorf("this station does not follow cell %q", cell)
 	}
 	return r.Recover(ctx, survivors)
@@ -121,8 +161,10 @@ func (c *County) Ready() error {
 	case space.Level == disk.Shed || space.Level == disk.Yield:
 		errs = append(errs, fmt.Errorf("the disk has %d MB left (%s): make room", space.Free>>20, space.Level))
 	}
-	for id, r := range c.cells {
-		switch s := r.Status(); {
+	for _, id := range c.Cells() {
+		s, _ := c.Status(id)
+		switch {
+		case c.parts(id) != votes && c.Directory().Present(id) != id: // ended: there is nothing to lead
 		case s.Err != nil:
 			errs = append(errs, fmt.Errorf("the record of cell %s stands still here: %w", id, s.Err))
 		case s.Leader == "":

@@ -26,11 +26,12 @@ func (n *Node) Raise(ctx context.Context, by alerts.Subject, clientID string, r 
 	}
 	id := alerts.IncidentID(uuid.NewSHA1(incidentSpace, []byte(string(by.Person)+"|"+clientID)).String())
 	n.making.Lock()
-	if i, ok := n.look(n.identity.Cell, id); ok {
+	cell := n.homeOf(r.Place)
+	if i, ok := n.known(id, cell); ok {
 		n.making.Unlock()
 		return n.again(i, r)
 	}
-	made, err := n.make(alerts.Event{Incident: id, Actor: by.Person, Client: clientID, Kind: alerts.KindRaised, Body: &r})
+	made, err := n.make(alerts.Event{Cell: cell, Incident: id, Actor: by.Person, Client: clientID, Kind: alerts.KindRaised, Body: &r})
 	n.making.Unlock()
 	if i, ok := n.look(n.identity.Cell, id); ok && madeElsewhere(err) != nil {
 		return n.again(i, r)
@@ -126,9 +127,6 @@ type made struct {
 
 // make signs e, asks the rules whether it would count on what is known here, and if so keeps and spreads it.
 func (n *Node) make(e alerts.Event) (made, error) {
-	if e.Cell == "" {
-		e.Cell = n.identity.Cell
-	}
 	e.At = time.Now().UTC()
 	e.Station = n.identity.Station
 	if err := e.Check(); err != nil {
@@ -138,7 +136,8 @@ func (n *Node) make(e alerts.Event) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	if r := n.wouldRefuse(e); r != nil {
+	// What is carried over is judged by the cell that it goes to: a refusal has to arrive too.
+	if r := n.wouldRefuse(e); r != nil && e.Kind != alerts.KindCarried {
 		return made{}, r
 	}
 	n.keeping.follow(e.ID)
@@ -146,22 +145,17 @@ func (n *Node) make(e alerts.Event) (made, error) {
 	return made{e, kept, sent}, nil
 }
 
-// wouldRefuse judges e on top of what this station shows.
+// wouldRefuse judges e on top of what this station shows. What another cell is to judge is not refused here.
 func (n *Node) wouldRefuse(e alerts.Event) *web.Refusal {
-	var i *alerts.Incident
-	pending := append(n.pending(e.Cell, e.Incident), e)
-	n.read(e.Cell, func(s *alerts.State) {
-		i = n.rules.Look(s, e.Incident, pending, n.standing, time.Now())
-	})
+	i := lookIn(n.rules, n, n.standing, e.Cell, e.Incident, e)
 	if i == nil {
 		return nil
 	}
-	for _, line := range i.Log {
-		if line.Event.ID == e.ID && !line.Verdict.Accepted() {
-			return n.refusal(line.Entry)
-		}
+	line := i.Line(e.ID)
+	if line == nil || line.Verdict.Accepted() || line.Verdict.Code == alerts.Forwarded {
+		return nil
 	}
-	return nil
+	return n.refusal(line.Entry)
 }
 
 // await waits for the fsync, at most web.KeepWait; what is not kept by then is said to be so.

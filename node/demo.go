@@ -55,7 +55,7 @@ func MakeCounty(dir string, port int, tables Tables) ([]Config, error) {
 		}
 		f := Founding{
 			Who:    trust.Who{County: data.Name, Cell: s.Cell, Kind: s.Kind, Station: s.ID, Name: s.Name},
-			Config: cfg, Founders: founders, Tables: tables,
+			Config: cfg, Home: data.Stations[0].Cell, Founders: founders, Tables: tables,
 		}
 		if err := settle(authority, f); err != nil {
 			return nil, fmt.Errorf("station %s: %w", s.ID, err)

@@ -25,13 +25,14 @@ type duty struct {
 	start time.Time
 	waves map[receiptKey]time.Time // when this station first saw a wave
 	due   map[receiptKey]time.Time // since when the next wave is due here
+	carry *carrier
 	stop  chan struct{}
 	done  chan struct{}
 }
 
 func newDuty(n *Node) *duty {
 	return &duty{
-		n: n, start: time.Now(), waves: map[receiptKey]time.Time{}, due: map[receiptKey]time.Time{},
+		n: n, start: time.Now(), waves: map[receiptKey]time.Time{}, due: map[receiptKey]time.Time{}, carry: newCarrier(n),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -46,6 +47,7 @@ func (d *duty) run() {
 			return
 		case <-tick.C:
 			d.decideWaves()
+			d.carry.step()
 			d.noteReceipts()
 			space, _ := d.n.county.Disk()
 			d.n.shed.look(space)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,10 +34,14 @@ const (
 // TokenLife is how long a join token lives unless said otherwise: a day to drive to the village.
 const TokenLife = 24 * time.Hour
 
-// cellForm is what a station knows of its cell's beginning.
+// cellForm is what a station knows of the county's beginning: its first cell, whose record every station
+// follows, and who founded it.
 type cellForm struct {
+	Home     alerts.CellID      `json:"home,omitempty"` // empty: the station's own
 	Founders []alerts.StationID `json:"founders"`
 }
+
+func (c cellForm) home(own alerts.CellID) alerts.CellID { return cmp.Or(c.Home, own) }
 
 func loadCell(dir string) (cellForm, error) {
 	var c cellForm
@@ -57,12 +62,14 @@ type welcome struct {
 	Rules    []byte   `cbor:"3,keyasint"` // rules.yaml
 	Links    string   `cbor:"4,keyasint"`
 	Demo     bool     `cbor:"5,keyasint,omitempty"`
+	Home     string   `cbor:"6,keyasint"` // the cell of the founders
 }
 
 // Founding is a county's beginning: its name, and the first station.
 type Founding struct {
-	trust.Who        // County and Station may be empty: they are made up from the cell and the kind
-	Config    Config // Dir, HTTP, Mesh and so on of the first station
+	trust.Who               // County and Station may be empty: they are made up from the cell and the kind
+	Config    Config        // Dir, HTTP, Mesh and so on of the first station
+	Home      alerts.CellID // the county's first cell; empty: the station's own
 	Founders  []alerts.StationID
 	Tables    Tables
 }
@@ -98,12 +105,12 @@ func settle(a *trust.Authority, f Founding) error {
 	if len(founders) == 0 {
 		founders = []alerts.StationID{f.Station}
 	}
-	return writeStation(f.Config, founders, f.Tables)
+	return writeStation(f.Config, cellForm{Home: cmp.Or(f.Home, f.Cell), Founders: founders}, f.Tables)
 }
 
 // writeStation writes a station's tables and, last, its config: with it the station is whole.
-func writeStation(cfg Config, founders []alerts.StationID, t Tables) error {
-	cell, err := json.Marshal(cellForm{Founders: founders})
+func writeStation(cfg Config, first cellForm, t Tables) error {
+	cell, err := json.Marshal(first)
 	if err != nil {
 		return err
 	}
@@ -148,7 +155,7 @@ func join(ctx context.Context, nw trust.Network, token string, wish alerts.Stati
 	for _, s := range w.Founders {
 		founders = append(founders, alerts.StationID(s))
 	}
-	return id.Who, writeStation(cfg, founders, Tables{County: w.County, Rules: w.Rules})
+	return id.Who, writeStation(cfg, cellForm{Home: alerts.CellID(w.Home), Founders: founders}, Tables{County: w.County, Rules: w.Rules})
 }
 
 // joinHandler lets newcomers in where the authority is; nil elsewhere.
@@ -183,7 +190,7 @@ func (n *Node) welcome() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := welcome{Links: n.cfg.Links, Demo: n.cfg.Demo}
+	w := welcome{Links: n.cfg.Links, Demo: n.cfg.Demo, Home: string(cell.home(n.identity.Cell))}
 	for _, s := range cell.Founders {
 		w.Founders = append(w.Founders, string(s))
 	}

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -128,10 +130,8 @@ func (m *mesh) end() {
 		s.leave()
 	}
 	m.net.Heal()
-	for _, name := range allStations {
-		if m.nodes[name] != nil {
-			m.stop(name)
-		}
+	for _, name := range slices.Sorted(maps.Keys(m.nodes)) {
+		m.stop(name)
 	}
 	time.Sleep(3 * time.Minute)
 }

@@ -17,6 +17,7 @@ import (
 	"hivemesh/cluster"
 	"hivemesh/cluster/disk"
 	"hivemesh/cluster/gossip"
+	"hivemesh/cluster/pending"
 	"hivemesh/cluster/trust"
 	"hivemesh/node/web"
 	"hivemesh/ui"
@@ -102,6 +103,7 @@ func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Col
 		return nil, err
 	}
 	n.showAll()
+	n.county.Begin()
 	n.duty = newDuty(n)
 	registry := prometheus.NewRegistry()
 	n.describe(registry, collectors)
@@ -152,7 +154,7 @@ func (n *Node) join(on Ground) error {
 	n.county, err = cluster.Open(cluster.Config{
 		Identity: n.identity, Ring: n.ring, Network: on.Network, Faults: on.Disk, Listen: n.cfg.Mesh, Dir: n.cfg.Dir,
 		Keys: n.keys, Seeds: n.cfg.Seeds, Hints: n.hints(),
-		Cells: []cluster.Cell{{ID: n.identity.Cell, Founders: cell.Founders}},
+		Home:  cluster.Cell{ID: cell.home(n.identity.Cell), Founders: cell.Founders},
 		Mixed: n.cfg.Links == LinksMixed, Rules: n.rules, Standing: n.standing,
 		Events: n.events(), Join: handler, Log: n.log,
 	})
@@ -165,25 +167,30 @@ func (n *Node) join(on Ground) error {
 
 // showAll brings into the view what this station knew before it started.
 func (n *Node) showAll() {
-	for _, cell := range n.Cells() {
-		var (
-			known []alerts.IncidentID
-			at    web.Cursor
-		)
-		n.read(cell, func(s *alerts.State) {
-			at = web.Cursor{Epoch: s.Epoch, Index: s.Index}
-			for _, i := range s.Incidents() {
-				known = append(known, i.ID)
-			}
-		})
-		for _, e := range n.county.PendingOf(cell) {
-			known = append(known, e.Incident)
-		}
-		for _, id := range known {
-			n.view.record(cell, id, alerts.LaneDecision, at) // of all together
-		}
+	for _, cell := range n.county.KnownCells() {
+		n.show(cell)
 	}
 	n.view.refresh()
+}
+
+// show brings into the view what is known of a cell's incidents.
+func (n *Node) show(cell alerts.CellID) {
+	known := n.view.of(cell)
+	var at web.Cursor
+	n.read(cell, func(s *alerts.State) {
+		at = web.Cursor{Epoch: s.Epoch, Index: s.Index}
+		for _, i := range s.Incidents() {
+			known = append(known, i.ID)
+		}
+	})
+	for _, e := range n.county.PendingOf(cell) {
+		if !alerts.OfCounty(e.Kind) {
+			known = append(known, e.Incident)
+		}
+	}
+	for _, id := range known {
+		n.view.record(cell, id, alerts.LaneDecision, at) // of all together
+	}
 }
 
 // hints is what gossip tells the others of this station.
@@ -202,19 +209,28 @@ func (n *Node) hints() gossip.Hints {
 // events says what becomes of what the cluster reports.
 func (n *Node) events() cluster.Events {
 	return cluster.Events{
-		Pending: func(e alerts.Event, added bool) {
-			if added { // what leaves stands in the record, and that was told already
-				n.view.touch(e.Cell, e.Incident, e.Lane())
+		Pending: func(e alerts.Event) {
+			if alerts.OfCounty(e.Kind) {
+				return
 			}
+			n.view.touch(e.Cell, e.Incident, e.Lane())
 		},
 		Recorded: func(cell alerts.CellID, c alerts.Change) {
 			e := c.Entry.Event
-			n.view.record(cell, e.Incident, e.Lane(), web.Cursor{Epoch: c.Entry.Epoch, Index: c.Entry.Index})
-			var refused *web.Refusal
-			if !c.Entry.Verdict.Accepted() {
-				refused = n.refusal(c.Entry)
+			at := web.Cursor{Epoch: c.Entry.Epoch, Index: c.Entry.Index}
+			if c.Directory == nil {
+				n.view.record(cell, e.Incident, e.Lane(), at)
+			} else {
+				n.view.reach(cell, at)
 			}
-			n.keeping.recorded(e.ID, c.Entry.Index, refused)
+			n.keeping.recorded(e.ID, c.Entry.Index, n.told(c.Entry))
+		},
+		Settled: func(e alerts.Event, d pending.Done) {
+			n.keeping.recorded(e.ID, d.Index, n.told(alerts.Entry{Event: e, Verdict: alerts.Verdict{Code: d.Code}}))
+		},
+		Opened: func(cell alerts.CellID) {
+			n.show(cell)
+			n.view.tell(web.Change{Stations: true}) // they may be of other cells now
 		},
 		Reset:  n.view.anew,
 		Here:   n.keeping.here,
@@ -222,6 +238,14 @@ func (n *Node) events() cluster.Events {
 		Member: func(gossip.Member) { n.view.tell(web.Change{Stations: true}) },
 		Cast:   n.cast,
 	}
+}
+
+// told is what an entry's maker is told: nothing where it counts, or where another cell judges it.
+func (n *Node) told(e alerts.Entry) *web.Refusal {
+	if e.Verdict.Accepted() || e.Verdict.Code == alerts.Forwarded {
+		return nil
+	}
+	return n.refusal(e)
 }
 
 // serve answers HTTP until Close.

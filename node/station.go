@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"time"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/wire"
@@ -26,7 +25,7 @@ func (n *Node) Stations() []web.StationInfo {
 	out := make([]web.StationInfo, 0, len(members))
 	for _, m := range members {
 		out = append(out, web.StationInfo{
-			ID: m.Station, Name: m.Name, Kind: m.Kind, Cell: m.Cell, Township: m.Township, Place: m.Point,
+			ID: m.Station, Name: m.Name, Kind: m.Kind, Cell: n.county.CellOf(m.Station), Township: m.Township, Place: m.Point,
 			URL: m.HTTP, Alive: m.Alive, Self: m.Station == n.identity.Station, SeenAt: m.Since,
 		})
 	}
@@ -151,7 +150,7 @@ func (n *Node) Incidents() []*alerts.Incident { return n.view.all() }
 func (n *Node) Cursor(cell alerts.CellID) web.Cursor { return n.view.cursor(cell) }
 
 // Cells implements web.Station.
-func (n *Node) Cells() []alerts.CellID { return []alerts.CellID{n.identity.Cell} }
+func (n *Node) Cells() []alerts.CellID { return n.county.Cells() }
 
 // Watch implements web.Station.
 func (n *Node) Watch(f func(web.Change)) (stop func()) { return n.view.watch(f) }
@@ -330,10 +329,7 @@ func (n *Node) pending(cell alerts.CellID, in alerts.IncidentID) []alerts.Event 
 
 // look makes one incident anew, now: what is published may lag by a moment, and who decides must not.
 func (n *Node) look(cell alerts.CellID, in alerts.IncidentID) (i *alerts.Incident, ok bool) {
-	pending := n.pending(cell, in)
-	n.read(cell, func(s *alerts.State) {
-		i = n.rules.Look(s, in, pending, n.standing, time.Now())
-	})
+	i = lookIn(n.rules, n, n.standing, cell, in)
 	return i, i != nil
 }
 

@@ -34,7 +34,8 @@ type view struct {
 
 	mu        sync.RWMutex
 	incidents map[alerts.IncidentID]*alerts.Incident
-	order     []alerts.IncidentID // as first seen here
+	homes     map[alerts.IncidentID][]alerts.CellID // the cells that anything is known of it in
+	order     []alerts.IncidentID                   // as first seen here
 	cursors   map[alerts.CellID]web.Cursor
 	watchers  map[int]func(web.Change)
 	next      int
@@ -63,6 +64,7 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 	return &view{
 		rules: rules, from: from, standing: standing,
 		incidents: map[alerts.IncidentID]*alerts.Incident{},
+		homes:     map[alerts.IncidentID][]alerts.CellID{},
 		cursors:   map[alerts.CellID]web.Cursor{},
 		watchers:  map[int]func(web.Change){},
 		held:      map[touched]time.Time{},
@@ -119,18 +121,20 @@ func (v *view) record(cell alerts.CellID, in alerts.IncidentID, lane alerts.Lane
 	v.poke()
 }
 
+// reach says that the record went on by an entry that is about no incident.
+func (v *view) reach(cell alerts.CellID, at web.Cursor) {
+	v.dirtyMu.Lock()
+	if v.reached[cell].Before(at) {
+		v.reached[cell] = at
+	}
+	v.dirtyMu.Unlock()
+	v.poke()
+}
+
 // anew touches every incident of a cell that is shown: its record dropped entries. What was in them is pending
 // again, so nothing disappears, but all of it may stand differently.
 func (v *view) anew(cell alerts.CellID) {
-	v.mu.RLock()
-	var shown []alerts.IncidentID
-	for _, id := range v.order {
-		if v.incidents[id].Cell == cell {
-			shown = append(shown, id)
-		}
-	}
-	v.mu.RUnlock()
-	for _, id := range shown {
+	for _, id := range v.of(cell) {
 		v.touch(cell, id, alerts.LaneDecision)
 	}
 }
@@ -185,10 +189,10 @@ func (v *view) refresh() {
 			continue
 		}
 		c.Urgent = rings[t]
-		if before, waits := last[t.cell]; waits {
+		if before, waits := last[c.Incident.Cell]; waits {
 			v.publish(before)
 		}
-		last[t.cell] = c
+		last[c.Incident.Cell] = c
 	}
 	v.moveTo(reached)
 	for _, cell := range slices.Sorted(maps.Keys(last)) {
@@ -230,28 +234,64 @@ func (v *view) moveTo(reached map[alerts.CellID]web.Cursor) {
 
 // look makes one incident anew.
 func (v *view) look(t touched) (web.Change, bool) {
-	var i *alerts.Incident
-	pending := v.from.pending(t.cell, t.in)
-	if !v.from.read(t.cell, func(s *alerts.State) {
-		i = v.rules.Look(s, t.in, pending, v.standing, time.Now())
-	}) {
-		return web.Change{}, false
+	v.mu.Lock()
+	if !slices.Contains(v.homes[t.in], t.cell) {
+		v.homes[t.in] = append(v.homes[t.in], t.cell)
 	}
+	homes := slices.Clone(v.homes[t.in])
+	v.mu.Unlock()
+	var known []*alerts.Incident
+	for _, cell := range homes {
+		if i := lookIn(v.rules, v.from, v.standing, cell, t.in); i != nil {
+			known = append(known, i)
+		}
+	}
+	i := present(known)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if i == nil || v.hold(t, i) {
-		return web.Change{}, false // pending events whose raising event has not come yet, or late news
+	if i == nil {
+		v.forget(t.in) // pending events whose raising event has not come yet, or all was dropped
+		return web.Change{}, false
+	}
+	if v.hold(t, i) {
+		return web.Change{}, false // late news
 	}
 	if _, known := v.incidents[t.in]; !known {
 		v.order = append(v.order, t.in)
 	}
 	v.incidents[t.in] = i
-	return web.Change{Incident: i, Cursor: v.cursors[t.cell]}, true
+	return web.Change{Incident: i, Cursor: v.cursors[i.Cell]}, true
+}
+
+// forget drops what is no longer held here: an ended alarm of a cell that is not followed.
+func (v *view) forget(in alerts.IncidentID) {
+	for _, cell := range v.homes[in] {
+		delete(v.held, touched{cell, in})
+	}
+	delete(v.homes, in)
+	if _, known := v.incidents[in]; known {
+		delete(v.incidents, in)
+		v.order = slices.DeleteFunc(slices.Clone(v.order), func(id alerts.IncidentID) bool { return id == in })
+	}
+}
+
+// of are the incidents of which anything is known in a cell.
+func (v *view) of(cell alerts.CellID) []alerts.IncidentID {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var out []alerts.IncidentID
+	for in, homes := range v.homes {
+		if slices.Contains(homes, cell) {
+			out = append(out, in)
+		}
+	}
+	return out
 }
 
 // hold reports whether an incident that is new here is not to be shown yet; it is looked at again in time.
 func (v *view) hold(t touched, i *alerts.Incident) bool {
 	if _, known := v.incidents[t.in]; known || !v.live {
+		delete(v.held, t)
 		return false
 	}
 	now := time.Now()

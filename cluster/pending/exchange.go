@@ -26,13 +26,15 @@ const (
 // The usual course: heads, heads; names, offer+want; events+want, events+kept; kept.
 type message struct {
 	Heads  []headForm `cbor:"1,keyasint,omitempty"`
-	Names  []namesOf  `cbor:"2,keyasint,omitempty"` // all I have of the cells that differ
-	Offer  []namesOf  `cbor:"3,keyasint,omitempty"` // of these you have said nothing
-	Want   []byte     `cbor:"4,keyasint,omitempty"` // names: send me these
-	Events [][]byte   `cbor:"5,keyasint,omitempty"` // envelopes
-	Kept   []byte     `cbor:"6,keyasint,omitempty"` // names: these are on my disk
-	Asks   []string   `cbor:"7,keyasint,omitempty"` // whose certificates are missing
-	Certs  []certForm `cbor:"8,keyasint,omitempty"` // the answers
+	Names  []namesOf  `cbor:"2,keyasint,omitempty"`  // all I have of the cells that differ
+	Offer  []namesOf  `cbor:"3,keyasint,omitempty"`  // of these you have said nothing
+	Want   []byte     `cbor:"4,keyasint,omitempty"`  // names: send me these
+	Events [][]byte   `cbor:"5,keyasint,omitempty"`  // envelopes
+	Kept   []byte     `cbor:"6,keyasint,omitempty"`  // names: these are on my disk
+	Asks   []string   `cbor:"7,keyasint,omitempty"`  // whose certificates are missing
+	Certs  []certForm `cbor:"8,keyasint,omitempty"`  // the answers
+	Unsure []string   `cbor:"9,keyasint,omitempty"`  // of these cells, name what you do not know to be recorded
+	Done   []doneForm `cbor:"10,keyasint,omitempty"` // of what you named, this stands in the record
 }
 
 type headForm struct {
@@ -43,6 +45,10 @@ type headForm struct {
 	Count int    `cbor:"5,keyasint"`
 	Chain []byte `cbor:"6,keyasint"`
 	Mark  []byte `cbor:"7,keyasint,omitempty"` // of the epoch; none for the first
+
+	Far    bool   `cbor:"8,keyasint,omitempty"`  // the cell is not followed: all above but its name means nothing
+	Lane   []byte `cbor:"9,keyasint,omitempty"`  // the sum of its open alarms' lane
+	Unsure int    `cbor:"10,keyasint,omitempty"` // how many events are not known to be recorded
 }
 
 // namesOf is events of one cell by name, and by incident: the record is asked by both.
@@ -50,6 +56,7 @@ type namesOf struct {
 	Cell string  `cbor:"1,keyasint"`
 	Of   []group `cbor:"2,keyasint"`           // by incident, ascending
 	Cut  bool    `cbor:"3,keyasint,omitempty"` // of incidents beyond the last nothing is said
+	What uint64  `cbor:"4,keyasint,omitempty"` // pending events, a lane, or what is unsure
 }
 
 type group struct {
@@ -63,7 +70,7 @@ type certForm struct {
 }
 
 func (m message) empty() bool {
-	return len(m.Heads)+len(m.Names)+len(m.Offer)+len(m.Want)+len(m.Events)+len(m.Kept)+len(m.Asks)+len(m.Certs) == 0
+	return len(m.Heads)+len(m.Names)+len(m.Offer)+len(m.Want)+len(m.Events)+len(m.Kept)+len(m.Asks)+len(m.Certs)+len(m.Unsure)+len(m.Done) == 0
 }
 
 // side is one end of one exchange.
@@ -72,14 +79,21 @@ type side struct {
 	peer  alerts.StationID
 	opens bool // spoke first
 	held  held
-	more  bool // a batch was full: there is more to swap
+	more  bool                   // a batch was full: there is more to swap
+	lanes map[alerts.CellID]Lane // as they were when the exchange began
 }
 
 func (s *Sync) side(peer alerts.StationID, opens bool) *side {
-	return &side{s: s, peer: peer, opens: opens, held: held{t: s.take}}
+	d := &side{s: s, peer: peer, opens: opens, held: held{t: s.take}, lanes: map[alerts.CellID]Lane{}}
+	if s.cfg.Lanes != nil {
+		for _, l := range s.cfg.Lanes() {
+			d.lanes[l.Cell] = l
+		}
+	}
+	return d
 }
 
-func (s *Sync) heads() []headForm {
+func (s *Sync) heads(d *side) []headForm {
 	out := []headForm{}
 	for _, h := range s.cfg.Heads() {
 		sum := s.cfg.Set.Sum(h.Cell)
@@ -89,30 +103,50 @@ func (s *Sync) heads() []headForm {
 		}
 		out = append(out, f)
 	}
-	return out
+	return d.withLanes(out)
 }
 
 // step answers one message.
 func (d *side) step(in message) (out message) {
 	if in.Heads != nil {
-		mine := d.s.heads()
+		mine := d.s.heads(d)
 		d.behind(mine, in.Heads)
 		if d.opens {
 			out.Names = d.differing(mine, in.Heads)
+			d.compareLanes(mine, in.Heads, &out)
 		} else {
 			out.Heads = mine
 		}
 	}
 	set := d.s.cfg.Set
 	for _, n := range in.Names {
-		d.missing(n, &out)
+		switch n.What {
+		case ofPending:
+			d.missing(n, &out)
+		case ofLane:
+			d.missingInLane(n, &out)
+		case ofUnsure:
+			d.settle(n, &out)
+		}
 	}
 	for _, n := range in.Offer {
 		d.want(n, &out)
+		if n.What == ofLane {
+			d.tellEnds(n, &out)
+		}
 	}
+	for _, cell := range in.Unsure[:min(len(in.Unsure), maxCells)] {
+		out.Names = append(out.Names, d.unsure(alerts.CellID(cell)))
+	}
+	d.done(in.Done)
 	for _, id := range splitIDs(in.Want) {
-		if e, ok := set.event(id); ok && len(out.Events) < batch {
+		if len(out.Events) == batch {
+			break
+		}
+		if e, ok := set.event(id); ok {
 			out.Events = append(out.Events, e.Raw)
+		} else if raw, ok := d.inLanes(id); ok {
+			out.Events = append(out.Events, raw)
 		}
 	}
 	d.more = d.more || len(out.Events) == batch // there may be more to give
@@ -137,6 +171,7 @@ func (d *side) step(in message) (out message) {
 func (d *side) behind(mine, theirs []headForm) {
 	pairs(mine, theirs, func(m, t headForm) {
 		switch {
+		case m.Far || t.Far:
 		case t.Epoch != m.Epoch || !bytes.Equal(t.Mark, m.Mark):
 			if d.s.cfg.Older != nil && cmp.Or(cmp.Compare(t.Epoch, m.Epoch), bytes.Compare(t.Mark, m.Mark)) > 0 {
 				d.s.cfg.Older(alerts.CellID(t.Cell), d.peer)
@@ -153,6 +188,9 @@ func (d *side) behind(mine, theirs []headForm) {
 
 func (d *side) differing(mine, theirs []headForm) (out []namesOf) {
 	pairs(mine, theirs, func(m, t headForm) {
+		if m.Far || t.Far {
+			return
+		}
 		if m.Count == t.Count && bytes.Equal(m.Sum, t.Sum) {
 			if f := d.s.cfg.OnEven; f != nil {
 				f(alerts.CellID(m.Cell), d.peer)

@@ -37,6 +37,8 @@ type LinksConfig struct {
 	Ring  *trust.Ring
 	Set   *Set
 	Peers func() []Peer // to whom streams are kept open; without this station itself
+	// Wants reports whether a peer is to have an event that is not of the alarm lane; nil: everybody is.
+	Wants func(peer alerts.StationID, e alerts.Event) bool
 	// Recorded reports whether an event stands in its cell's record already; nil: none does.
 	Recorded func(cell alerts.CellID, incident alerts.IncidentID, id alerts.Hash) bool
 	OnEvent  func(e alerts.Event, from alerts.StationID)            // came in and was new; may be nil
@@ -159,8 +161,8 @@ func (l *Links) peers(to ...alerts.StationID) []*link {
 	return out
 }
 
-// Flash hands an event of this set to every open stream, in front of what is less urgent there, and returns to
-// how many. Whom it does not reach, Sync does.
+// Flash hands an event of this set to open streams, in front of what is less urgent there: alarms to all, the rest
+// to those who want it. It returns to how many. Whom it does not reach, Sync does.
 func (l *Links) Flash(e alerts.Event) (sent int) {
 	b, err := encode(frame{Event: e.Raw})
 	if err != nil {
@@ -168,6 +170,9 @@ func (l *Links) Flash(e alerts.Event) (sent int) {
 		return 0
 	}
 	for _, k := range l.peers() {
+		if !e.AlarmLane() && l.cfg.Wants != nil && !l.cfg.Wants(k.peer, e) {
+			continue
+		}
 		if k.push(e.Lane(), b) {
 			sent++
 		}

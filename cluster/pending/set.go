@@ -2,6 +2,7 @@ package pending
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 
@@ -161,6 +162,29 @@ func (s *Set) Of(c alerts.CellID, incident alerts.IncidentID) []alerts.Event {
 	return inOrder(s.cells[c].incidents[incident])
 }
 
+// Cells are those that any event here is of, in no order.
+func (s *Set) Cells() []alerts.CellID {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []alerts.CellID
+	for id, c := range s.cells {
+		if len(c.items) > 0 {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// Incidents are those that any event of the cell here is of, in no order.
+func (s *Set) Incidents(c alerts.CellID) []alerts.IncidentID {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.cells[c] == nil {
+		return nil
+	}
+	return slices.Collect(maps.Keys(s.cells[c].incidents))
+}
+
 // Has reports whether the event is pending here.
 func (s *Set) Has(id alerts.Hash) bool { _, ok := s.event(id); return ok }
 
@@ -191,6 +215,9 @@ func (s *Set) Count(c alerts.CellID) int {
 	}
 	return len(s.cells[c].items)
 }
+
+// Event is the one of that name.
+func (s *Set) Event(id alerts.Hash) (alerts.Event, bool) { return s.event(id) }
 
 func (s *Set) event(id alerts.Hash) (alerts.Event, bool) {
 	s.mu.RLock()

@@ -43,7 +43,9 @@ type SyncConfig struct {
 	Ring       *trust.Ring
 	Set        *Set
 	Peers      func() []Peer // whom to compare with; without this station itself
-	Heads      func() []Head // of the cells that this station follows; others are not compared
+	Heads      func() []Head // of the cells that this station follows
+	Lanes      func() []Lane // of every cell of which an alarm is known to be open here; nil: none
+	Holder     LaneHolder    // answers for single events of lanes; nil where Lanes is
 	Recorded   func(cell alerts.CellID, incident alerts.IncidentID, id alerts.Hash) bool
 	Behind     func(cell alerts.CellID, peer alerts.StationID, index uint64) // a peer's record goes further; may be nil
 	Older      func(cell alerts.CellID, peer alerts.StationID)               // a peer's record is in a newer epoch; may be nil
@@ -198,7 +200,7 @@ func (s *Sync) exchange(t *talk, peer alerts.StationID) (more bool, err error) {
 		return false, err
 	}
 	side := s.side(peer, true)
-	out := message{Heads: s.heads()}
+	out := message{Heads: s.heads(side)}
 	for range maxTurns {
 		if err := wire.WriteFrame(t.c, out); err != nil {
 			return false, err

@@ -30,6 +30,7 @@ type Config struct {
 	Founders []alerts.StationID                           // the first voters, the same list at each of them
 	Addr     func(alerts.StationID) (string, bool)        // where a station's mesh port is now
 	Alive    func() []alerts.StationID                    // the cell's stations that are up: who may become a voter
+	Member   func(alerts.StationID) bool                  // who is of the cell now; nil: as the certificates say
 	Wanted   func() int                                   // how many voters the directory asks for; nil or 0: it leaves that open
 	Power    func(alerts.StationID) (wired, battery bool) // what a station says of its link and power; nil: the best of all
 	Rules    *alerts.Rules                                //
@@ -39,6 +40,8 @@ type Config struct {
 	Links    Profile
 	Disk     *disk.Disk // what the station's stores share; nil: a good one
 	Log      *zap.Logger
+
+	FollowOnly bool // this station only reads the record: the cell is not its own
 }
 
 // Role is what a station is to a record.
@@ -132,9 +135,11 @@ func Open(h *Host, cfg Config) (_ *Cell, err error) {
 	if err := c.fold.GiveBack(); err != nil {
 		c.log.Warn("events of dropped entries wait", zap.Error(err))
 	}
-	c.convoke()
+	if !cfg.FollowOnly {
+		c.convoke()
+		c.wg.Go(c.keepCouncil)
+	}
 	h.add(c)
-	c.wg.Go(c.keepCouncil)
 	c.wg.Go(c.tend)
 	c.wg.Go(c.keepSound)
 	c.wg.Go((&source{c: c, rest: map[alerts.StationID]rest{}}).run)
@@ -238,10 +243,32 @@ func (c *Cell) setSource(from alerts.StationID, n news) {
 	c.from, c.news = from, n
 }
 
-// mayVote: only stations of the cell, and its founders, have a say in it.
+// mayVote: only stations of the cell, its founders, and those that its raft still counts on have a say in it.
 func (c *Cell) mayVote(s alerts.StationID) bool {
+	return slices.Contains(c.founders(), s) || c.member(s) || slices.Contains(c.voters(), s)
+}
+
+func (c *Cell) member(s alerts.StationID) bool {
+	if c.cfg.Member != nil {
+		return c.cfg.Member(s)
+	}
 	who, ok := c.cfg.Ring.Who(s)
-	return slices.Contains(c.founders(), s) || ok && who.Cell == c.cfg.Cell
+	return ok && who.Cell == c.cfg.Cell
+}
+
+// Voted reports whether a station with this folder of a record has taken part in its raft.
+func Voted(dir string) bool {
+	first, _ := filepath.Glob(filepath.Join(dir, "raft.db"))
+	later, _ := filepath.Glob(filepath.Join(dir, "epoch-*", "raft.db"))
+	return len(first)+len(later) > 0
+}
+
+// sealed reports whether the record has ended: there is nothing more to follow.
+func (c *Cell) sealed() bool {
+	c.fold.mu.RLock()
+	defer c.fold.mu.RUnlock()
+	_, ended := c.fold.state.SealedInto()
+	return ended
 }
 
 func (c *Cell) leads() bool {

@@ -44,7 +44,7 @@ type rest struct {
 func (s *source) run() {
 	for s.c.ctx.Err() == nil {
 		from := alerts.StationID("")
-		if !s.c.leads() && s.c.fold.Err() == nil {
+		if !s.c.leads() && s.c.fold.Err() == nil && !s.c.sealed() {
 			from = s.choose()
 		}
 		if from == "" {

@@ -37,6 +37,7 @@ type commands struct {
 	Expel     expelCmd     `cmd:"" help:"Turn a station away for ever: it was stolen, or is no longer trusted."`
 	Keys      keysCmd      `cmd:"" help:"Change the county's gossip key."`
 	Authority authorityCmd `cmd:"" help:"Export or restore what signs the county's stations."`
+	Cells     cellsCmd     `cmd:"" help:"Show the county's cells; form, change and merge them."`
 	Status    statusCmd    `cmd:"" help:"Show members, cells and records as one station sees them."`
 	Recover   recoverCmd   `cmd:"" help:"Let a cell's record go on that has lost most of its voters for good."`
 	Snapshot  snapshotCmd  `cmd:"" help:"Save, inspect or restore all that a station has of its county."`

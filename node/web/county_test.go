@@ -319,6 +319,12 @@ func (s *fakeStation) Cursor(alerts.CellID) Cursor {
 	defer s.county.mu.Unlock()
 	return s.county.head()
 }
+func (s *fakeStation) CellViews() []CellView {
+	return []CellView{{Cell: testCell, Home: true, Townships: []string{}, Stations: []alerts.StationID{}, Followed: true}, {Cell: "east"}}
+}
+func (s *fakeStation) Govern(_ context.Context, by alerts.Subject, clientID string, b alerts.Body) (Taken, error) {
+	return s.make(alerts.Event{Station: s.info.ID, Incident: alerts.DirectoryID, Actor: by.Person, Client: clientID, Body: b})
+}
 func (s *fakeStation) Cells() []alerts.CellID { return []alerts.CellID{testCell} }
 
 func (s *fakeStation) Raise(_ context.Context, by alerts.Subject, clientID string, r alerts.Raised) (Taken, error) {

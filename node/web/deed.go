@@ -24,7 +24,7 @@ var deedKinds = []alerts.Kind{
 	alerts.KindEmergencyCalled, alerts.KindRegistered, alerts.KindGraded, alerts.KindWave,
 	alerts.KindAccepted, alerts.KindDeclined, alerts.KindEnRoute, alerts.KindOnScene, alerts.KindReleased,
 	alerts.KindSupportRequested, alerts.KindClue, alerts.KindCardUpdated, alerts.KindAssigned, alerts.KindNote,
-	alerts.KindCancelRequested, alerts.KindResolved, alerts.KindCancelled, alerts.KindStoodDown,
+	alerts.KindCancelRequested, alerts.KindResolved, alerts.KindCancelled, alerts.KindStoodDown, alerts.KindTransferred,
 }
 
 var clientID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)
@@ -148,6 +148,10 @@ func (s *Server) complete(d *deed, i *alerts.Incident) error {
 		}
 		b.SeenAt = b.SeenAt.UTC().Truncate(time.Millisecond)
 		return locate(&b.Place)
+	case *alerts.Transferred:
+		if err := s.knownCell(b.To); err != nil {
+			return err.at("body.to")
+		}
 	case *alerts.Responded:
 		return locate(b.At)
 	case *alerts.SupportRequested:

@@ -84,7 +84,7 @@ type IncidentFrame struct {
 	Type     string        `json:"type" enum:"incident"`
 	Cell     alerts.CellID `json:"cell"`
 	Incident alerts.Shown  `json:"incident"`
-	Cursor   string        `json:"cursor,omitempty" required:"true" doc:"keep it, and give it as after in the next hello, at any station"`
+	Cursor   string        `json:"cursor,omitempty" doc:"keep it, and give it as after in the next hello, at any station; absent where the station does not follow the cell"`
 }
 
 // KeptFrame says how an event that you made is kept now.
@@ -206,6 +206,9 @@ func alarmTail(p *alerts.Point, to *alerts.Point) string {
 
 // cursorTail is the end of an incident frame. A cursor has only digits, letters and a dot.
 func cursorTail(c Cursor) string {
+	if c == (Cursor{}) { // of a cell that this station does not follow
+		return "}"
+	}
 	var b strings.Builder
 	b.WriteString(`,"cursor":"`)
 	b.WriteString(c.String())

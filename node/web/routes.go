@@ -84,6 +84,14 @@ func (s *Server) routes(mux *http.ServeMux) {
 	add(s, open, get("/v1/grids", "list-grids", "Grids and landmarks of the schematic map", "county"), s.grids)
 	add(s, open, get("/v1/stations", "list-stations", "Every station known, this one first", "county"), s.stations)
 	add(s, localOrSignedIn, get("/v1/mesh", "get-mesh", "Members, cells, voters, leader, index, chain head, pids", "county"), s.mesh)
+	add(s, open, get("/v1/cells", "list-cells", "The county's cells", "county"), s.cells)
+	form := post("/v1/cells", "change-cell", "Form a cell, or give one more townships or stations", 202, "county")
+	form.Description = cellsDoc
+	add(s, signedIn, form, s.changeCell)
+	merge := post("/v1/cells/{cell}/merge", "merge-cell", "Merge a cell into another", 202, "county")
+	merge.Description = mergeDoc
+	add(s, signedIn, merge, s.mergeCell)
+	add(s, signedIn, post("/v1/stations/{station}/cell", "place-station", "Say for which cell one station works", 202, "county"), s.placeStation)
 
 	raise := post("/v1/alerts", "raise", "Raise an alert", 202, "incidents")
 	raise.Description = raiseDoc

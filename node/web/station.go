@@ -37,6 +37,12 @@ type Station interface {
 	// Cells are the cells this station follows.
 	Cells() []alerts.CellID
 
+	// CellViews are the county's cells by the directory, the home cell first.
+	CellViews() []CellView
+	// Govern makes a decision about the county itself; its errors are those of Do. What it decides begins when
+	// it is recorded.
+	Govern(ctx context.Context, by alerts.Subject, clientID string, b alerts.Body) (Taken, error)
+
 	// Raise makes and keeps a raising event; Do any other. Both answer within KeepWait: what the fsync had
 	// not finished by then is "not kept yet". A nil error means that the event is spreading. Errors:
 	// *Refusal (the rules say no, with whom it lost to), ErrUnknownIncident, ErrNotKept (neither kept here

@@ -239,6 +239,19 @@ export type Deed =
        * the last accepted decision on this field that you saw
        */
       saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'transferred';
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      to: string;
     };
 export type ServerFrame =
   | WelcomeFrame
@@ -343,6 +356,70 @@ export interface CategoryView {
 export interface Text {
   en: string;
   zh: string;
+}
+export interface CellInputBody {
+  /**
+   * a new name, or one of GET /v1/cells
+   */
+  cell: string;
+  /**
+   * who begins a new cell's record; left out: the steadiest of its stations
+   *
+   * @maxItems 7
+   */
+  founders?:
+    | []
+    | [string]
+    | [string, string]
+    | [string, string, string]
+    | [string, string, string, string]
+    | [string, string, string, string, string]
+    | [string, string, string, string, string, string]
+    | [string, string, string, string, string, string, string];
+  /**
+   * yours, so that trying again makes no second change
+   */
+  id?: string;
+  /**
+   * @maxItems 400
+   */
+  stations?: string[];
+  /**
+   * @maxItems 400
+   */
+  townships?: string[];
+  voters?: number;
+}
+export interface CellView {
+  cell: string;
+  /**
+   * how often the directory changed it
+   */
+  epoch: number;
+  /**
+   * this station follows its record
+   */
+  followed: boolean;
+  /**
+   * every station follows it; its record holds the directory
+   */
+  home: boolean;
+  /**
+   * it has ended, and this is its successor
+   */
+  merged_into?: string;
+  /**
+   * those that work for it now, as far as this station knows them
+   */
+  stations: string[];
+  townships: string[];
+  /**
+   * how many are wanted; absent: by the number of stations
+   */
+  voters?: number;
+}
+export interface CellsOutputBody {
+  cells: CellView[];
 }
 export interface HelloFrame {
   /**
@@ -520,7 +597,8 @@ export interface ShownAlarm {
     | 'cancel_requested'
     | 'resolved'
     | 'cancelled'
-    | 'stood_down';
+    | 'stood_down'
+    | 'transferred';
   open: boolean;
 }
 export interface ShownAnswer {
@@ -561,7 +639,8 @@ export interface ShownRef {
     | 'cancel_requested'
     | 'resolved'
     | 'cancelled'
-    | 'stood_down';
+    | 'stood_down'
+    | 'transferred';
 }
 export interface ShownMine {
   assigned?: boolean;
@@ -629,7 +708,8 @@ export interface ShownLine {
     | 'cancel_requested'
     | 'resolved'
     | 'cancelled'
-    | 'stood_down';
+    | 'stood_down'
+    | 'transferred';
   lost?: ShownRef;
   provisional?: boolean;
   station: string;
@@ -653,9 +733,9 @@ export interface ShownWave {
 export interface IncidentFrame {
   cell: string;
   /**
-   * keep it, and give it as after in the next hello, at any station
+   * keep it, and give it as after in the next hello, at any station; absent where the station does not follow the cell
    */
-  cursor: string;
+  cursor?: string;
   incident: Shown;
   type: 'incident';
 }
@@ -764,7 +844,15 @@ export interface Lost {
     | 'cancel_requested'
     | 'resolved'
     | 'cancelled'
-    | 'stood_down';
+    | 'stood_down'
+    | 'transferred';
+}
+export interface MergeInputBody {
+  /**
+   * yours, so that trying again makes no second change
+   */
+  id?: string;
+  into: string;
 }
 export interface MeshCell {
   cell: string;
@@ -846,7 +934,8 @@ export interface MoveView {
     | 'cancel_requested'
     | 'resolved'
     | 'cancelled'
-    | 'stood_down';
+    | 'stood_down'
+    | 'transferred';
   /**
    * the reporter and the raising kiosk may as well
    */
@@ -860,6 +949,13 @@ export interface PersonInfo {
   id: string;
   name: string;
   roles: string[];
+}
+export interface PlaceInputBody {
+  cell: string;
+  /**
+   * yours, so that trying again makes no second change
+   */
+  id?: string;
 }
 export interface PongFrame {
   server_time: string;
@@ -1023,7 +1119,8 @@ export interface StoodDownFrame {
     | 'cancel_requested'
     | 'resolved'
     | 'cancelled'
-    | 'stood_down';
+    | 'stood_down'
+    | 'transferred';
   provisional: boolean;
   type: 'stood_down';
 }

@@ -1,0 +1,262 @@
+package node
+
+import (
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"hivemesh/alerts"
+)
+
+const (
+	// carrierWaits is how much later than the leader of a matter's old cell another station there carries it
+	// over, and each further one later still: what is carried twice costs the new record an entry each.
+	carrierWaits = 30 * time.Second
+	carrierRank  = 10 * time.Second
+)
+
+// carrier takes matters to the cell that they are of: those that moved, those of a township that is another
+// cell's by now, and all that is open in a cell that is merged into another, which is sealed after that. Only
+// police posts and centres do it; of them the leader of the old cell first.
+type carrier struct {
+	n   *Node
+	due map[alerts.Hash]time.Time // since when something is to be carried or decided here
+}
+
+func newCarrier(n *Node) *carrier { return &carrier{n: n, due: map[alerts.Hash]time.Time{}} }
+
+// step does what is due. It is called by the duty loop.
+func (c *carrier) step() {
+	mayCarry := c.n.identity.Kind.Trusted()
+	seen := map[alerts.Hash]bool{}
+	for _, cell := range c.n.county.Cells() {
+		var departing, staying []*alerts.Incident
+		var sealed bool
+		c.n.read(cell, func(s *alerts.State) {
+			_, sealed = s.SealedInto()
+			departing, staying = s.Departing(), s.Staying()
+		})
+		if sealed {
+			c.n.county.DropLate(cell)
+		}
+		if !mayCarry {
+			continue
+		}
+		for _, i := range departing {
+			if c.ready(cell, i.Moved.Event, seen) && !sealed {
+				c.carry(cell, i)
+			}
+		}
+		for _, i := range staying {
+			if to := c.belongs(cell, i); to != cell && !sealed && c.ready(cell, i.First, seen) {
+				c.transfer(i, to)
+			}
+		}
+		if sealed {
+			c.carryLate(cell, seen)
+		} else if len(departing) == 0 && len(staying) == 0 {
+			c.seal(cell, seen)
+		}
+	}
+	for k := range c.due {
+		if !seen[k] {
+			delete(c.due, k)
+		}
+	}
+}
+
+// ready reports whether it is this station's turn with something that is due since it was first asked.
+func (c *carrier) ready(cell alerts.CellID, what alerts.Hash, seen map[alerts.Hash]bool) bool {
+	seen[what] = true
+	since, known := c.due[what]
+	if !known {
+		since = time.Now()
+		c.due[what] = since
+	}
+	leader := c.n.leader(cell)
+	if leader == c.n.identity.Station {
+		return true
+	}
+	wait := carrierWaits
+	if kind, _ := c.n.ring.Kind(leader); !kind.Trusted() {
+		wait = 0 // it leads the record, and may not do this
+	}
+	wait += time.Duration(c.rank(cell)) * carrierRank
+	return time.Since(since) >= wait
+}
+
+// rank is how many stations come before this one: of the posts and centres that follow a cell, its voters first.
+func (c *carrier) rank(cell alerts.CellID) int {
+	status, _ := c.n.county.Status(cell)
+	self := c.n.identity.Station
+	order := func(s alerts.StationID) string {
+		if slices.Contains(status.Voters, s) {
+			return "0" + string(s)
+		}
+		return "1" + string(s)
+	}
+	before := 0
+	for _, m := range c.n.county.Members() {
+		kind, _ := c.n.ring.Kind(m.Station)
+		if m.Alive && kind.Trusted() && m.Station != self && order(m.Station) < order(self) &&
+			(slices.Contains(status.Voters, m.Station) || c.n.county.Follows(m.Station, cell)) {
+			before++
+		}
+	}
+	return before
+}
+
+// belongs is the cell that an open matter is to be of: the successor of a cell that ends, or its township's
+// cell, unless a person gave it to this one.
+func (c *carrier) belongs(cell alerts.CellID, i *alerts.Incident) alerts.CellID {
+	d := c.n.county.Directory()
+	if to := d.Present(cell); to != cell {
+		return to
+	}
+	if ref, given := i.Latest[alerts.FieldHome]; given && ref.By != "" || !i.Arrived() {
+		return cell
+	}
+	if to, ok := d.Home(c.n.data.township(i.Raised.Place)); ok {
+		return to
+	}
+	return cell
+}
+
+func (c *carrier) transfer(i *alerts.Incident, to alerts.CellID) {
+	for _, e := range c.n.pending(i.Cell, i.ID) {
+		if e.Kind == alerts.KindTransferred {
+			return // on its way to the record
+		}
+	}
+	c.make(alerts.Event{
+		Cell: i.Cell, Incident: i.ID, Prev: newest(i.Heads), Saw: i.Latest[alerts.FieldHome].Event, Kind: alerts.KindTransferred,
+		Body: &alerts.Transferred{To: to, Reason: "by the directory"},
+	})
+}
+
+// carry makes for each entry that the new cell lacks the event that takes it there, and, when it has all,
+// notes that in the old cell.
+func (c *carrier) carry(cell alerts.CellID, i *alerts.Incident) {
+	to := c.n.county.Directory().Present(i.MovedTo)
+	if to == cell {
+		return // it came back by a merge: it is here
+	}
+	there := c.there(to, cell, i.ID)
+	prior, all := i.HandedOver, true
+	if to != i.MovedTo {
+		prior = 0 // the successor has what was handed over from its predecessor, not from here
+	}
+	var before []alerts.Hash
+	for _, l := range i.Log {
+		if l.Index <= i.HandedOver || l.Event.Kind == alerts.KindHandedOver {
+			continue
+		}
+		has := there[l.Index]
+		if !has.sent {
+			has.event, has.sent = c.wrap(to, cell, l, prior, before)
+		}
+		all = all && has.sure
+		if has.sent {
+			before = []alerts.Hash{has.event}
+		}
+		prior = l.Index
+	}
+	if all {
+		c.make(alerts.Event{
+			Cell: cell, Incident: i.ID, Prev: newest(i.Heads), Kind: alerts.KindHandedOver, Body: &alerts.HandedOver{Index: i.LastToCarry()},
+		})
+	}
+}
+
+func (c *carrier) wrap(to, from alerts.CellID, l alerts.Line, prior uint64, before []alerts.Hash) (alerts.Hash, bool) {
+	return c.make(alerts.Event{
+		Cell: to, Incident: l.Event.Incident, Prev: before, Kind: alerts.KindCarried,
+		Body: &alerts.Carried{From: from, Index: l.Index, Prior: prior, Raw: l.Event.Raw, Verdict: l.Verdict, At: l.At, By: l.By, Event: l.Event},
+	})
+}
+
+// has is how far one entry has come on its way.
+type has struct {
+	event alerts.Hash // that carries it, where one is held here
+	sent  bool
+	sure  bool // it stands in the new cell's record
+}
+
+// there is what is known here of the entries of an incident that were carried from one cell to another.
+func (c *carrier) there(to, from alerts.CellID, in alerts.IncidentID) map[uint64]has {
+	out := map[uint64]has{}
+	for _, e := range c.n.pending(to, in) {
+		if b, ok := e.Body.(*alerts.Carried); ok && b.From == from {
+			out[b.Index] = has{event: e.ID, sent: true, sure: out[b.Index].sure || c.n.county.Sure(e.ID)}
+		}
+	}
+	c.n.read(to, func(s *alerts.State) {
+		i, ok := s.Incident(in)
+		if !ok {
+			return
+		}
+		for index := uint64(1); index <= i.Carried[from]; index++ {
+			out[index] = has{event: out[index].event, sent: true, sure: true}
+		}
+	})
+	return out
+}
+
+// seal ends the record of a cell that is merged into another, when nothing is left in it that goes on.
+func (c *carrier) seal(cell alerts.CellID, seen map[alerts.Hash]bool) {
+	d := c.n.county.Directory()
+	into := d.Present(cell)
+	if into == cell || !c.ready(cell, d.Last(alerts.FieldCells), seen) || len(c.n.county.PendingOf(cell)) > 0 {
+		return
+	}
+	c.make(alerts.Event{Cell: cell, Incident: alerts.DirectoryID, Kind: alerts.KindSealed, Body: &alerts.Sealed{Into: into, By: d.Last(alerts.FieldCells)}})
+}
+
+// carryLate takes to the successor what was still signed for a sealed cell.
+func (c *carrier) carryLate(cell alerts.CellID, seen map[alerts.Hash]bool) {
+	d := c.n.county.Directory()
+	for _, e := range alerts.InOrder(c.n.county.PendingOf(cell)) {
+		to := d.Present(cell)
+		var old *alerts.Incident
+		c.n.read(cell, func(s *alerts.State) { old, _ = s.Incident(e.Incident) })
+		if old != nil && old.Moved != nil {
+			to = d.Present(old.MovedTo)
+		}
+		i, there := c.n.look(to, e.Incident)
+		if e.Kind == alerts.KindCarried || alerts.OfCounty(e.Kind) || there && i.Took(e.ID) || !c.ready(to, e.ID, seen) {
+			continue
+		}
+		if !there && old != nil {
+			c.carryWhole(cell, to, old) // it had ended: its history goes along with what came after
+		}
+		c.make(alerts.Event{
+			Cell: to, Incident: e.Incident, Kind: alerts.KindCarried,
+			Body: &alerts.Carried{From: cell, Raw: e.Raw, At: time.Now().UTC(), By: c.n.standing(e), Event: e},
+		})
+	}
+}
+
+func (c *carrier) carryWhole(from, to alerts.CellID, i *alerts.Incident) {
+	var prior uint64
+	var before []alerts.Hash
+	for _, l := range i.Log {
+		if l.Event.Kind == alerts.KindHandedOver {
+			continue
+		}
+		if id, ok := c.wrap(to, from, l, prior, before); ok {
+			before = []alerts.Hash{id}
+		}
+		prior = l.Index
+	}
+}
+
+func (c *carrier) make(e alerts.Event) (alerts.Hash, bool) {
+	c.n.making.Lock()
+	defer c.n.making.Unlock()
+	m, err := c.n.make(e)
+	if err != nil {
+		c.n.log.Info("a matter's way to its cell", zap.String("step", string(e.Kind)), zap.String("incident", string(e.Incident)), zap.Error(err))
+	}
+	return m.event.ID, err == nil
+}
