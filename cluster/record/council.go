@@ -31,6 +31,7 @@ type council struct {
 	trans *raft.NetworkTransport
 	peers *contacts
 	fsm   *fsm
+	snaps *snapStore
 	raft  *raft.Raft // nil where its store could not be opened: this station follows all the same
 
 	ctx    context.Context // ends with this council, or with the cell
@@ -70,20 +71,19 @@ func (k *council) openRaft() (err error) {
 	log := bridge(k.log)
 	conf := k.cfg.Links.raft(raft.ServerID(k.cfg.Self))
 	conf.Logger = log
-	snaps, err := raft.NewFileSnapshotStoreWithLogger(k.dir, keepSnapshots, log)
-	if err != nil {
+	if k.snaps, err = openSnaps(k.dir, log); err != nil {
 		return err
 	}
 	k.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: k.layer, MaxPool: poolSize, Timeout: k.cfg.Links.patience(), Logger: log, MsgpackUseNewTimeFormat: true,
 	})
 	k.peers = newContacts(k.trans)
-	if err := k.found(conf, snaps); err != nil {
+	if err := k.found(conf, k.snaps); err != nil {
 		return err
 	}
 	k.fsm = newFSM(k.fold, k.era)
 	err = disk.Guarded(func() (err error) { // it panics at a log that it cannot read
-		k.raft, err = raft.NewRaft(conf, k.fsm, k.logs, k.logs, snaps, k.peers)
+		k.raft, err = raft.NewRaft(conf, k.fsm, k.logs, k.logs, k.snaps, k.peers)
 		return err
 	})
 	switch said := k.logs.failed.Load(); {

@@ -185,6 +185,7 @@ type scrubber struct {
 	c     *Cell
 	entry uint64
 	log   uint64
+	looks int
 }
 
 func (s *scrubber) look() {
@@ -202,6 +203,11 @@ func (s *scrubber) look() {
 	s.log = k.logs.scrub(s.log+1, scrubLogs)
 	if at := k.logs.rotten.Load(); at != nil {
 		k.shorten(*at)
+	}
+	if s.looks++; s.looks%scrubSnapshots == 0 && k.snaps.scrub(k.log) > 0 {
+		if err := k.raft.Snapshot().Error(); err != nil && !errors.Is(err, raft.ErrNothingNewToSnapshot) {
+			k.log.Warn("a damaged snapshot is not replaced yet", zap.Error(err))
+		}
 	}
 }
 
