@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"hivemesh/alerts"
-	"hivemesh/cluster/memnet"
 	"hivemesh/configs"
 )
 
@@ -59,7 +58,7 @@ func bigData() []byte {
 // inBigCounty runs f with the ten stations up, all in the home cell still.
 func inBigCounty(t *testing.T, f func(m *mesh)) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, machine: map[string]string{}, nodes: map[string]*Node{}}
+		m := newMesh(t)
 		made, err := MakeCounty(t.TempDir(), 8080, Tables{County: bigData(), Rules: configs.Rules})
 		if err != nil {
 			t.Fatal(err)

@@ -44,10 +44,14 @@ var (
 	allStations                = []string{post, xinzhuang, caojiawu, zhangyong, works}
 )
 
+func newMesh(t *testing.T) *mesh {
+	return &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, machine: map[string]string{}, nodes: map[string]*Node{}, bad: map[string]*disk.Trouble{}}
+}
+
 // inCounty runs f with the five stations up, in virtual time.
 func inCounty(t *testing.T, links string, f func(m *mesh)) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &mesh{t: t, net: memnet.New(1), configs: map[string]Config{}, machine: map[string]string{}, nodes: map[string]*Node{}, bad: map[string]*disk.Trouble{}}
+		m := newMesh(t)
 		m.found(links)
 		defer m.end()
 		for _, s := range allStations {
