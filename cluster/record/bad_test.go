@@ -390,6 +390,12 @@ func FuzzStream(f *testing.F) {
 		if wire.ReadFrameMax(bufio.NewReader(bytes.NewReader(data)), &o, openLimit) == nil && len(data) > openLimit+4 {
 			t.Fatal("an opening beyond its limit")
 		}
+		var a answer
+		if wire.ReadFrameMax(bufio.NewReader(bytes.NewReader(data)), &a, openLimit) == nil && len(a.Era) > 0 {
+			if _, err := readEra(cellID, a.Era); err != nil && !errors.Is(err, wire.ErrMalformed) {
+				t.Fatal(err)
+			}
+		}
 		if wire.ReadFrame(bufio.NewReader(bytes.NewReader(data)), &got) != nil {
 			return
 		}

@@ -12,6 +12,7 @@ import (
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/trust"
+	"hivemesh/cluster/wire"
 )
 
 // lose cuts two of the three voters off from everybody else, lets both sides go on, and burns the two.
@@ -215,5 +216,39 @@ func TestAnEpochIsNotBelievedFromJustAnybody(t *testing.T) {
 			t.Errorf("epoch %d, %v", cell.Epoch(), cell.Err())
 		}
 		c.end()
+	})
+}
+
+func FuzzEra(f *testing.F) {
+	a, err := trust.NewAuthority("yongqing", f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	id, err := a.NewStation(trust.Who{Cell: cellID, Kind: alerts.Village, Station: "post", Name: "post"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	ring, err := trust.NewRing(id.Root, "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	if _, err := ring.Add(id.Cert.Raw); err != nil {
+		f.Fatal(err)
+	}
+	e, err := newEra(id, cellID, 2, Head{Index: 7, Chain: alerts.Hash{7}}, three)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(e.raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		got, err := readEra(cellID, raw)
+		switch {
+		case err != nil && !errors.Is(err, wire.ErrMalformed):
+			t.Fatalf("unnamed error: %v", err)
+		case err == nil && len(raw) > 0 && got.verify(ring) == nil && got.mark != e.mark:
+			t.Fatal("an epoch that nobody signed was believed")
+		case err == nil && got.newer(got):
+			t.Fatal("an epoch is newer than itself")
+		}
 	})
 }
