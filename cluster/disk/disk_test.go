@@ -35,8 +35,8 @@ func TestBallastMakesRoomForWhatMatters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
 		var bad Trouble
-		free := uint64(4 << 30)
-		bad.Leave(func() uint64 { return free })
+		leave := func(free uint64) { bad.Leave(func() uint64 { return free }) }
+		leave(4 << 30)
 		d := Open(dir, bad.Faults(), zap.NewNop())
 		defer d.Close()
 		ballast := func() bool { return reserved(filepath.Join(dir, ballastFile)) >= BallastSize }
@@ -46,7 +46,7 @@ func TestBallastMakesRoomForWhatMatters(t *testing.T) {
 		}
 		defer b.Close()
 		full := func(op Op) bool { return op.Do == Writes && ballast() }
-		free = 0
+		leave(0)
 		bad.Fail(syscall.ENOSPC, full)
 		if err := put(b, "alarm"); err != nil || ballast() || d.Space().Ballast || d.Space().Failed != 1 || !has(t, b, "alarm") {
 			t.Errorf("%v, ballast %v, %+v", err, ballast(), d.Space())
@@ -60,7 +60,7 @@ func TestBallastMakesRoomForWhatMatters(t *testing.T) {
 			level   Level
 			ballast bool
 		}{{YieldBelow - 1, Yield, false}, {ShedBelow - 1, Shed, true}, {LowBelow - 1, Low, true}, {LowBelow, Roomy, true}} {
-			free = at.free
+			leave(at.free)
 			time.Sleep(lookEvery)
 			synctest.Wait()
 			if s := d.Space(); s.Level != at.level || s.Ballast != at.ballast || ballast() != at.ballast {
