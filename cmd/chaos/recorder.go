@@ -169,10 +169,3 @@ func (r *recorder) history(since time.Time) history.History {
 	h.Sounds, h.Reads = slices.Clone(r.sounds), slices.Clone(r.reads)
 	return h
 }
-
-// client reports whether an alert of this id was ever raised.
-func (r *recorder) knows(client string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.raises[client] != nil
-}
