@@ -112,3 +112,7 @@ func (c *County) mesh() []string {
 
 // Skew is how far this station's clock is from what the others agree on, 0 while they do not.
 func (c *County) Skew() time.Duration { return c.port.Skew() }
+
+// Now is the time to judge dates by, Wall what this machine's clock says.
+func (c *County) Now() time.Time  { return c.port.Now() }
+func (c *County) Wall() time.Time { return c.port.Wall() }

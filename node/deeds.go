@@ -127,7 +127,7 @@ type made struct {
 
 // make signs e, asks the rules whether it would count on what is known here, and if so keeps and spreads it.
 func (n *Node) make(e alerts.Event) (made, error) {
-	e.At = time.Now().UTC()
+	e.At = n.county.Wall().UTC()
 	e.Station = n.identity.Station
 	if err := e.Check(); err != nil {
 		return made{}, err

@@ -23,6 +23,7 @@ const (
 type duty struct {
 	n     *Node
 	start time.Time
+	wall  time.Time                // the machine's clock at the start
 	waves map[receiptKey]time.Time // when this station first saw a wave
 	due   map[receiptKey]time.Time // since when the next wave is due here
 	carry *carrier
@@ -32,7 +33,7 @@ type duty struct {
 
 func newDuty(n *Node) *duty {
 	return &duty{
-		n: n, start: time.Now(), waves: map[receiptKey]time.Time{}, due: map[receiptKey]time.Time{}, carry: newCarrier(n),
+		n: n, start: time.Now(), wall: n.county.Wall(), waves: map[receiptKey]time.Time{}, due: map[receiptKey]time.Time{}, carry: newCarrier(n),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -100,8 +101,8 @@ func (d *duty) firstSight(k receiptKey, at, now time.Time) time.Time {
 		return t
 	}
 	sight := now
-	if at.Before(d.start) && now.Sub(d.start) < 2*dutyEvery {
-		sight = now.Add(-max(0, now.Sub(at))) // a wave told by a clock ahead of ours is new
+	if at.Before(d.wall) && now.Sub(d.start) < 2*dutyEvery {
+		sight = now.Add(-max(0, d.wall.Add(now.Sub(d.start)).Sub(at))) // a wave told by a clock ahead of ours is new
 	}
 	d.waves[k] = sight
 	return sight

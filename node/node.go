@@ -95,7 +95,7 @@ func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Col
 		return nil
 	})
 
-	n.view = newView(n.rules, n, n.standing)
+	n.view = newView(n.rules, n, n.standing, trust.WallOf(on.Network))
 	n.keeping = newKeeping(n.view.tell)
 	n.receipts = newReceipts(n.identity.Station)
 	n.positions = newPositions()
@@ -107,7 +107,7 @@ func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Col
 	n.duty = newDuty(n)
 	registry := prometheus.NewRegistry()
 	n.describe(registry, collectors)
-	n.web = web.New(web.Config{Station: n, Demo: cfg.Demo, UI: ui.Files(), Log: log.Named("web"), Registry: registry})
+	n.web = web.New(web.Config{Station: n, Demo: cfg.Demo, UI: ui.Files(), Now: n.county.Now, Log: log.Named("web"), Registry: registry})
 	go n.view.run()
 	n.onClose(n.view.close)
 	go n.duty.run()

@@ -31,6 +31,7 @@ type view struct {
 	rules    *alerts.Rules
 	from     sources
 	standing func(alerts.Event) alerts.Standing
+	wall     func() time.Time // this machine's, which may be wrong
 
 	mu        sync.RWMutex
 	incidents map[alerts.IncidentID]*alerts.Incident
@@ -60,9 +61,9 @@ type touched struct {
 	in   alerts.IncidentID
 }
 
-func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) alerts.Standing) *view {
+func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) alerts.Standing, wall func() time.Time) *view {
 	return &view{
-		rules: rules, from: from, standing: standing,
+		rules: rules, from: from, standing: standing, wall: wall,
 		incidents: map[alerts.IncidentID]*alerts.Incident{},
 		homes:     map[alerts.IncidentID][]alerts.CellID{},
 		cursors:   map[alerts.CellID]web.Cursor{},
@@ -296,7 +297,7 @@ func (v *view) hold(t touched, i *alerts.Incident) bool {
 	}
 	now := time.Now()
 	until, held := v.held[t]
-	if !held && now.Sub(i.RaisedAt) < lateAfter {
+	if !held && v.wall().Sub(i.RaisedAt) < lateAfter {
 		return false
 	}
 	if !held {

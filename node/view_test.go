@@ -24,7 +24,7 @@ func TestTheCursorClaimsOnlyWhatWasShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := alerts.NewState(cell)
-	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} })
+	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} }, time.Now)
 	var told []web.Change
 	v.watch(func(c web.Change) { told = append(told, c) })
 	for n, id := range []alerts.IncidentID{"a", "b", "c"} {
@@ -57,7 +57,7 @@ func TestAnAlarmDoesNotWaitForABacklog(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := alerts.NewState(cell)
-	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} })
+	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} }, time.Now)
 	put := func(n int, lane alerts.Lane) {
 		at, id := web.Cursor{Epoch: 1, Index: uint64(n)}, alerts.IncidentID(fmt.Sprint(n))
 		s.Apply(alerts.Entry{Epoch: at.Epoch, Index: at.Index, Verdict: alerts.Verdict{Code: alerts.Accepted}, At: time.Now(), Event: alerts.Event{

@@ -61,7 +61,9 @@ type Host struct {
 	delay     time.Duration
 	loss      float64
 	off       bool
-	next      int // port for the next who dials
+	wrong     time.Duration // how far its wall clock is off
+	told      uint64        // how often it told the time so
+	next      int           // port for the next who dials
 	listeners map[int]*listener
 	packets   map[int]*packetConn
 }
@@ -161,6 +163,31 @@ func (n *Network) Loss(name string, share float64) {
 		return
 	}
 	n.host(name).loss = share
+}
+
+// Wall is what the host's wall clock says (trust.WallOf).
+func (h *Host) Wall() time.Time {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	if h.wrong == 0 {
+		return time.Now()
+	}
+	h.told++
+	return time.Now().Round(0).Add(h.wrong)
+}
+
+// Jump sets the host's wall clock wrong by so much.
+func (n *Network) Jump(name string, wrong time.Duration) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.host(name).wrong = wrong
+}
+
+// WrongTimes is how often the host's wall clock has told a wrong time so far.
+func (n *Network) WrongTimes(name string) uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.host(name).told
 }
 
 // PowerOff is the moment in which a host loses its power, or its process is killed: nothing of it, what is on

@@ -121,7 +121,8 @@ func (d *duty) judge() (batch, time.Duration) {
 	for i, e := range list {
 		by[i] = d.c.cfg.Standing(e)
 	}
-	now := time.Now().UTC().Truncate(time.Millisecond)
+	at := d.c.cfg.Port.Wall().UTC().Truncate(time.Millisecond)
+	now := time.Now() // waiting is counted by this one: the wall clock may jump
 	d.c.fold.mu.RLock()
 	defer d.c.fold.mu.RUnlock()
 	head := d.c.fold.head
@@ -137,11 +138,11 @@ func (d *duty) judge() (batch, time.Duration) {
 			wait = min(wait, left)
 			continue
 		}
-		v := d.c.cfg.Rules.Judge(scratch, e, by[i], now)
+		v := d.c.cfg.Rules.Judge(scratch, e, by[i], at)
 		if v.Code == alerts.Duplicate || v.Code == alerts.Parked {
 			continue
 		}
-		entry, raw, err := stamp(alerts.Entry{Epoch: head.Epoch, Index: head.Index + 1, Event: e, Verdict: v, At: now, By: by[i]})
+		entry, raw, err := stamp(alerts.Entry{Epoch: head.Epoch, Index: head.Index + 1, Event: e, Verdict: v, At: at, By: by[i]})
 		if err != nil {
 			d.c.log.Warn("an event cannot be recorded", zap.String("event", e.Name()), zap.Error(err))
 			continue

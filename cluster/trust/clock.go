@@ -30,6 +30,7 @@ const (
 type clock struct {
 	path string // empty: nothing is kept
 	own  *x509.Certificate
+	wall func() time.Time
 
 	start time.Time // when this clock began; what has passed since does not depend on the wall
 
@@ -39,8 +40,8 @@ type clock struct {
 	began map[alerts.StationID]time.Time // what peers' clocks would have said at start
 }
 
-func newClock(dir string, own *x509.Certificate) *clock {
-	c := &clock{own: own, start: time.Now(), began: map[alerts.StationID]time.Time{}}
+func newClock(dir string, own *x509.Certificate, wall func() time.Time) *clock {
+	c := &clock{own: own, wall: wall, start: time.Now(), began: map[alerts.StationID]time.Time{}}
 	if dir == "" {
 		return c
 	}
@@ -78,7 +79,7 @@ func (c *clock) heard(peer alerts.StationID, t time.Time) {
 // holds mu.
 func (c *clock) agreed() (time.Time, bool) {
 	passed := time.Since(c.start)
-	wall := time.Now().Round(0)
+	wall := c.wall().Round(0)
 	if len(c.began) == 0 {
 		return wall, false
 	}
@@ -105,7 +106,7 @@ func (c *clock) now() time.Time {
 	defer c.mu.Unlock()
 	at, agreed := c.agreed()
 	if !agreed {
-		at = time.Now()
+		at = c.wall()
 	}
 	for _, least := range []time.Time{c.kept, c.own.NotBefore} {
 		if at.Before(least) {

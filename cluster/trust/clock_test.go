@@ -24,10 +24,10 @@ func TestTheTimeToCheckCertificatesBy(t *testing.T) {
 				t.Errorf("%s: %s, want %s", what, got, want)
 			}
 		}
-		is("alone: the wall", newClock("", own), wall)
-		is("a box that begins in 1970: its own certificate", newClock("", &x509.Certificate{NotBefore: wall.Add(year)}), wall.Add(year))
+		is("alone: the wall", newClock("", own, time.Now), wall)
+		is("a box that begins in 1970: its own certificate", newClock("", &x509.Certificate{NotBefore: wall.Add(year)}, time.Now), wall.Add(year))
 
-		behind := newClock("", own)
+		behind := newClock("", own, time.Now)
 		behind.heard("a", wall.Add(3*year))
 		is("one peer against one box: the wall", behind, wall)
 		behind.heard("b", wall.Add(3*year+time.Second))
@@ -38,12 +38,12 @@ func TestTheTimeToCheckCertificatesBy(t *testing.T) {
 		time.Sleep(48 * time.Hour)
 		is("what has passed since counts", behind, wall.Add(3*year+48*time.Hour))
 
-		ahead := newClock("", own)
+		ahead := newClock("", own, time.Now)
 		ahead.heard("a", wall.Add(48*time.Hour-90*year))
 		ahead.heard("b", wall.Add(48*time.Hour-90*year))
 		is("nobody makes it earlier than the own certificate", ahead, own.NotBefore)
 
-		liar := newClock("", own)
+		liar := newClock("", own, time.Now)
 		for _, s := range []string{"a", "b", "c"} {
 			liar.heard(alerts.StationID("honest-"+s), time.Now())
 		}
@@ -62,15 +62,15 @@ func TestATimeThatWasAgreedUponIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		own := &x509.Certificate{NotBefore: time.Now().Add(-year)}
 		time.Sleep(20 * year) // this box's clock alone says so
-		newClock(dir, own).heard("a", time.Now().Add(-20*year))
+		newClock(dir, own, time.Now).heard("a", time.Now().Add(-20*year))
 		if _, err := os.Stat(filepath.Join(dir, clockFile)); err == nil {
 			t.Error("a time that nobody confirmed was kept")
 		}
 		agreed = time.Now()
-		newClock(dir, own).heard("a", agreed)
+		newClock(dir, own, time.Now).heard("a", agreed)
 	})
 	synctest.Test(t, func(t *testing.T) { // and now its battery is empty
-		c := newClock(dir, &x509.Certificate{NotBefore: time.Now().Add(-year)})
+		c := newClock(dir, &x509.Certificate{NotBefore: time.Now().Add(-year)}, time.Now)
 		if got := c.now(); got.Sub(agreed).Abs() > time.Minute {
 			t.Errorf("after a restart it is %s, want %s", got, agreed)
 		}

@@ -13,6 +13,16 @@ type Network interface {
 	Dial(ctx context.Context, addr string) (net.Conn, error)
 }
 
+// WallOf is the wall clock of the machine that has this network. A simulated machine tells its own (Wall),
+// which may be years off and jump; nothing but wall times may be taken from it: what passes is counted by
+// time.Now and timers.
+func WallOf(nw Network) func() time.Time {
+	if machine, ok := nw.(interface{ Wall() time.Time }); ok {
+		return machine.Wall
+	}
+	return time.Now
+}
+
 // silence is how long a peer's machine may be silent before its connections count as dead. A pulled cable
 // sends no goodbye, and the kernel's own patience is 15 minutes.
 const silence = 20 * time.Second

@@ -183,7 +183,7 @@ func (n *News) even(peer alerts.StationID, theirs []byte) {
 // say sends our digest, and all we know if it is not theirs; theirs nil: not known yet. Who is no longer of the
 // county learns that much, and no key.
 func (n *News) say(c net.Conn, peer alerts.StationID, theirs []byte) error {
-	f := newsFrame{Version: newsVersion, Digest: n.digest(), Now: time.Now().UnixMilli()}
+	f := newsFrame{Version: newsVersion, Digest: n.digest(), Now: n.port.Wall().UnixMilli()}
 	if theirs != nil && string(theirs) != string(f.Digest) {
 		if f.Notices = n.ring.Notices(); n.port.welcomes(peer) == nil {
 			f.Key = n.keys.signed()

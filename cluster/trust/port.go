@@ -76,7 +76,7 @@ func OpenPort(nw Network, addr string, id *Identity, ring *Ring, log *zap.Logger
 		return nil, errors.Join(err, ln.Close(), pc.Close())
 	}
 	p := &Port{
-		nw: nw, id: id, ring: ring, log: log, clock: newClock(ring.dir, id.Cert), ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes), joins: make(chan struct{}, maxJoins),
+		nw: nw, id: id, ring: ring, log: log, clock: newClock(ring.dir, id.Cert, WallOf(nw)), ln: ln, pc: pc, tries: make(chan struct{}, maxHandshakes), joins: make(chan struct{}, maxJoins),
 		handlers: make(map[string]func(alerts.StationID, net.Conn)), conns: make(map[*tracked]struct{}),
 	}
 	p.meter = newMeter()
@@ -105,6 +105,12 @@ func (p *Port) shut(s alerts.StationID) {
 
 // Skew is how far this box's clock is from what the peers agree on; 0 while they do not say otherwise.
 func (p *Port) Skew() time.Duration { return p.clock.skew() }
+
+// Now is the time to judge dates by: what the peers agree on, else this machine's wall clock.
+func (p *Port) Now() time.Time { return p.clock.now() }
+
+// Wall is this machine's wall clock.
+func (p *Port) Wall() time.Time { return p.clock.wall() }
 
 func listenBoth(nw Network, addr string) (net.Listener, net.PacketConn, error) {
 	host, port, err := net.SplitHostPort(addr)

@@ -87,7 +87,7 @@ func (l *look) recordedBefore(in alerts.IncidentID, w alerts.Waved, before time.
 	for _, cell := range l.cells {
 		for _, e := range l.record[cell] {
 			if b, ok := e.Event.Body.(*alerts.Waved); ok && e.Event.Incident == in && b.Number == w.Number && e.Verdict.Accepted() {
-				return e.At.Before(before)
+				return l.when(cell, e.Index).Before(before)
 			}
 		}
 	}
@@ -211,7 +211,7 @@ func stoodDown(l *look) (bad []string) {
 	for _, link := range l.connected(l.Ended, time.Second) {
 		for in := range l.sounded[link.Device] {
 			end, ok := l.ended(in)
-			if !ok || end.At.After(l.Ended.Add(-reachWithin)) || told[link.Device][in] || !l.heard(link.Device, in, l.Ended) {
+			if !ok || l.when(end.Event.Cell, end.Index).After(l.Ended.Add(-reachWithin)) || told[link.Device][in] || !l.heard(link.Device, in, l.Ended) {
 				continue
 			}
 			t.say("%s heard %s and was never told of its end by %s", link.Device, in, end.Event.Name())

@@ -149,6 +149,7 @@ func alarmAlways(l *look) (bad []string) {
 			if took > answerWithin {
 				t.say("%s at %s was told only after %v that it is not kept", d.Client, d.Station, took)
 			}
+		case d.Status == 401 && l.tookAgain(d): // signed in anew at once
 		case d.Status != 202:
 			t.say("%s at %s: %d %s %s after %v", d.Client, d.Station, d.Status, d.Code, d.Detail, took)
 		case took > answerWithin:
@@ -156,6 +157,13 @@ func alarmAlways(l *look) (bad []string) {
 		}
 	}
 	return bad
+}
+
+// tookAgain reports whether the same alert was taken at the same station right after.
+func (l *look) tookAgain(d Deed) bool {
+	return slices.ContainsFunc(l.Deeds, func(o Deed) bool {
+		return o.Client == d.Client && o.Station == d.Station && o.Status == 202 && o.From.Sub(d.From) < answerWithin
+	})
 }
 
 // notKept is the code of the one answer that may refuse a raise.

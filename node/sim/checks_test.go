@@ -66,7 +66,7 @@ func honest(t *testing.T) *History {
 	h.Final = map[alerts.StationID]Final{}
 	for _, s := range p.County.Stations {
 		h.Final[s.ID] = Final{Cells: map[alerts.CellID]Held{"c": {Entries: append([]alerts.Entry(nil), entries...)}}}
-		for k := range 4 {
+		for k := range entries {
 			h.Samples = append(h.Samples, Sample{
 				At: at(20 + 40*k), Station: s.ID, Cell: "c", Alive: []alerts.StationID{post, village, far},
 				Epoch: 1, Index: uint64(k + 1), Chain: entries[k].Chain.String(), Hash: named(byte(200 + k)),
@@ -198,6 +198,7 @@ var plants = []struct {
 		h.entry(4, func(e *alerts.Entry) { e.Event.Body = &alerts.Graded{} })
 	}},
 	{"AlarmAlways", "answered late", func(h *History) { h.Deeds[0].To = h.Deeds[0].From.Add(501 * time.Millisecond) }},
+	{"AlarmAlways", "refused for the session, and not taken with a new one", func(h *History) { h.Deeds[0].Status = 401 }},
 	{"AlarmAlways", "not taken", func(h *History) { h.Deeds[0].Status = 503 }},
 	{"OneClaim", "two decisions upon the same one", func(h *History) {
 		h.entry(3, func(e *alerts.Entry) { e.Event.Kind, e.Event.Body = alerts.KindGraded, &alerts.Graded{Grade: 2} })

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -75,12 +76,20 @@ func (w *world) raiseTwice(k Work) {
 
 func (w *world) raise(k Work, who alerts.PersonID, at alerts.StationID, token string) {
 	grid := w.plan.County.station(k.Station)
-	w.post(Deed{
+	deed := Deed{
 		Client: raiseID(k.Number), Person: who, Station: at, Kind: alerts.KindRaised, Category: k.Category, Place: grid.At,
-	}, "/v1/alerts", token, "", map[string]any{
+	}
+	body := map[string]any{
 		"id": raiseID(k.Number), "category": k.Category, "place": map[string]any{"grid": grid.ID},
 		"note": fmt.Sprintf("%s-%d", secret, k.Number),
-	})
+	}
+	done := w.post(deed, "/v1/alerts", token, "", body)
+	if d := w.devices[who]; done.Status == http.StatusUnauthorized && d != nil && !d.kiosk {
+		// The session ran out, by the clock of this station: as the pages do, once more with a new one.
+		if token, err := w.signIn(at, who); err == nil {
+			w.post(deed, "/v1/alerts", token, "", body)
+		}
+	}
 }
 
 // openMatter picks one of the matters that the device shows as open: the newest, or one before it.
@@ -151,7 +160,16 @@ func (d *device) act(in alerts.IncidentID, kind alerts.Kind, prefer string, body
 	if saw, ok := body["saw"].(*alerts.Hash); ok {
 		deed.Saw = saw
 	}
-	return d.w.post(deed, "/v1/incidents/"+string(in)+"/events", token, prefer, body)
+	path := "/v1/incidents/" + string(in) + "/events"
+	done := d.w.post(deed, path, token, prefer, body)
+	if done.Status != http.StatusUnauthorized {
+		return done
+	}
+	d.signOut()
+	if token, err = d.session(at); err != nil {
+		return done
+	}
+	return d.w.post(deed, path, token, prefer, body)
 }
 
 // react is what a person does about an alarm: receipts always, an answer by half of them.

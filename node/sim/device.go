@@ -121,6 +121,15 @@ func (d *device) session(at alerts.StationID) (string, error) {
 	return token, err
 }
 
+// sessionEnded is the close code of a session that is over: the person signs in again.
+const sessionEnded = 4001
+
+func (d *device) signOut() {
+	d.mu.Lock()
+	d.token = ""
+	d.mu.Unlock()
+}
+
 func (d *device) connect() error {
 	d.mu.Lock()
 	at := d.at
@@ -187,6 +196,9 @@ func (d *device) read() {
 	}
 	for {
 		_, raw, err := conn.ReadMessage()
+		if websocket.IsCloseError(err, sessionEnded) {
+			d.signOut()
+		}
 		if err != nil {
 			break
 		}

@@ -79,6 +79,8 @@ func (s *strike) count() uint64 {
 		return stats.Delayed
 	case Loss:
 		return stats.Lost
+	case Clock:
+		return s.w.net.WrongTimes(string(s.f.Some[0]))
 	case Full, Broken, Slow, Hung:
 		return s.w.disks[s.f.Some[0]].met()
 	}
@@ -105,6 +107,8 @@ func (s *strike) begin() {
 			s.w.disks[id].wait.Store(int64(s.f.Delay))
 		case Hung:
 			s.w.disks[id].Hang(disk.Writing())
+		case Clock:
+			s.w.net.Jump(string(id), s.f.Delay)
 		}
 	}
 	s.cut()
@@ -167,6 +171,8 @@ func (s *strike) end() {
 			s.w.disks[id].Heal()
 		case Slow:
 			s.w.disks[id].wait.Store(0)
+		case Clock:
+			s.w.net.Jump(string(id), 0)
 		}
 	}
 	switch s.f.Kind {

@@ -168,6 +168,18 @@ func (l *look) triedToEnd(in alerts.IncidentID, before time.Time) bool {
 	})
 }
 
+// when is when an entry was first seen in some station's record, to the second. The times in the record are
+// by clocks that may be years off.
+func (l *look) when(cell alerts.CellID, index uint64) time.Time {
+	first := l.Ended
+	for _, s := range l.Samples {
+		if s.Cell == cell && s.Index >= index && s.At.Before(first) {
+			first = s.At
+		}
+	}
+	return first
+}
+
 // ended is the accepted entry that ended the alarm, if one did.
 func (l *look) ended(in alerts.IncidentID) (alerts.Entry, bool) {
 	for _, cell := range l.cells {

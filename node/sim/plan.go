@@ -28,9 +28,10 @@ const (
 	Broken  Kind = "broken"  // a disk that fails what one store writes, or all
 	Slow    Kind = "slow"    // a disk that takes its time for every write
 	Hung    Kind = "hung"    // a disk that answers no write
+	Clock   Kind = "clock"   // a wall clock that is off, by up to ten years
 )
 
-var allKinds = []Kind{Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late, Full, Broken, Slow, Hung}
+var allKinds = []Kind{Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late, Full, Broken, Slow, Hung, Clock}
 
 // AllKinds are the kinds of fault that a seed chooses half of.
 func AllKinds() []Kind { return slices.Clone(allKinds) }
@@ -64,8 +65,8 @@ type Fault struct {
 	For    time.Duration
 	Some   []alerts.StationID // those it strikes
 	Others []alerts.StationID // the other side of a cut
-	Delay  time.Duration
-	Share  float64 // of packets lost
+	Delay  time.Duration      // of a link, of each write, or of a clock
+	Share  float64            // of packets lost
 }
 
 func (f Fault) String() string {
@@ -148,6 +149,11 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 		f.Shape = []string{"", "pending", "record", "raft", "vote"}[r.IntN(5)]
 	case Slow:
 		f.Delay = between(r, 30*time.Millisecond, 1500*time.Millisecond)
+	case Clock:
+		f.Delay = between(r, time.Minute, tenYears)
+		if r.IntN(2) == 0 {
+			f.Delay = -f.Delay
+		}
 	case Late:
 		f.At, f.For = 0, between(r, 5*time.Second, 35*time.Second) // away from the beginning on
 		f.Some = []alerts.StationID{p.lateComer(r)}
@@ -161,6 +167,8 @@ func (p *Plan) lateComer(r *rand.Rand) alerts.StationID {
 	later := p.stations()[founders:]
 	return later[r.IntN(len(later))]
 }
+
+const tenYears = 10 * 365 * 24 * time.Hour
 
 // mostTries bounds the search for a fault that is compatible with the others.
 const mostTries = 50

@@ -163,7 +163,7 @@ func (s *socket) greet(b []byte, token string) {
 	if f.Token != "" {
 		token = f.Token
 	}
-	w, p := s.hub.sessions.identify(token, time.Now())
+	w, p := s.hub.sessions.identify(token, s.hub.sessions.now())
 	if p != nil {
 		s.complain(p.Code, p.Detail+": "+p.Do)
 		s.close(closeEnded)

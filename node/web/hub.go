@@ -187,6 +187,7 @@ func (h *hub) pulse(now time.Time) {
 	h.beats++
 	turn := uint8(h.beats % int(heartbeat/tick))
 	dead := now.Add(-deadAfter).UnixMilli()
+	date := h.sessions.now()
 	stuck := now.Add(-stuckAfter).UnixMilli()
 	self := h.station.Self()
 	for s := range h.fresh {
@@ -203,7 +204,7 @@ func (h *hub) pulse(now time.Time) {
 		case since != 0 && since < stuck:
 			h.metrics.closed(closeSlow)
 			s.kill()
-		case !now.Before(s.who.expires):
+		case !date.Before(s.who.expires):
 			s.close(closeEnded)
 		default:
 			h.renew(s, self)

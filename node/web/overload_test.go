@@ -14,7 +14,7 @@ import (
 
 // stillHub is a hub of which nothing runs: what it queues stays where it is, to be looked at.
 func stillHub(c *county) *hub {
-	ss := &sessions{station: c.at("xinzhuang"), out: map[tokenKey]time.Time{}, good: map[tokenKey]verified{}}
+	ss := &sessions{now: time.Now, station: c.at("xinzhuang"), out: map[tokenKey]time.Time{}, good: map[tokenKey]verified{}}
 	h := newHub(c.at("xinzhuang"), ss, zap.NewNop())
 	h.writers.close()
 	h.writers = &writers{}

@@ -20,6 +20,7 @@ type Config struct {
 	UI       fs.FS                // index.html, kiosk.html, patrol.html, dispatch.html and what they load
 	Registry *prometheus.Registry // of the whole station; nil: one of its own
 	Log      *zap.Logger          // nil: says nothing
+	Now      func() time.Time     // to judge sessions by; nil: the machine's clock
 }
 
 // Server is a station's HTTP side: the API, the pages and the hub of its websockets.
@@ -41,6 +42,9 @@ func New(cfg Config) *Server {
 	if cfg.Log == nil {
 		cfg.Log = zap.NewNop()
 	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	if cfg.Registry == nil {
 		cfg.Registry = prometheus.NewRegistry()
 	}
@@ -48,7 +52,7 @@ func New(cfg Config) *Server {
 		station:  cfg.Station,
 		demo:     cfg.Demo,
 		log:      cfg.Log.Named("web"),
-		sessions: &sessions{station: cfg.Station, out: map[tokenKey]time.Time{}, good: map[tokenKey]verified{}},
+		sessions: &sessions{station: cfg.Station, now: cfg.Now, out: map[tokenKey]time.Time{}, good: map[tokenKey]verified{}},
 		ui:       cfg.UI,
 	}
 	mux := http.NewServeMux()

@@ -54,6 +54,7 @@ type PersonInfo struct {
 // sessions makes and checks tokens and remembers those signed out at this station.
 type sessions struct {
 	station Station
+	now     func() time.Time // what the stations agree on, where they do: a token is good at all of them
 	mu      sync.Mutex
 	out     map[tokenKey]time.Time // signed out, until they would have expired
 	good    map[tokenKey]verified  // tokens whose signature was checked a moment ago
@@ -291,7 +292,7 @@ func (s *Server) signIn(_ context.Context, c *call, in *signInInput) (*sessionOu
 	} else if _, ok := s.station.Person(in.Body.Person); !ok {
 		return nil, problem(http.StatusNotFound, "unknown_person", "no such person in the demo county", "GET /v1/people lists who exists").at("body.person")
 	}
-	now := time.Now()
+	now := s.sessions.now()
 	token, err := s.sessions.open(say, now)
 	if err != nil {
 		return nil, err
@@ -326,7 +327,7 @@ func (s *Server) signOut(_ context.Context, c *call, _ *struct{}) (*signOutOutpu
 	if !s.demo {
 		return nil, s.demoOnly(c)
 	}
-	s.sessions.close(c.who, time.Now())
+	s.sessions.close(c.who, s.sessions.now())
 	s.hub.signedOut(c.who.key)
 	return &signOutOutput{SetCookie: s.cookie("", -time.Second)}, nil
 }
@@ -336,7 +337,7 @@ func (s *Server) identified(need access) func(huma.Context, func(huma.Context)) 
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := &call{loopback: s.loopback(ctx.RemoteAddr(), ctx.Host())}
 		token := s.bearer(ctx.Header("Authorization"), ctx.Header("Cookie"))
-		w, p := s.sessions.identify(token, time.Now())
+		w, p := s.sessions.identify(token, s.sessions.now())
 		c.who = w
 		if p != nil && (need == signedIn || need == localOrSignedIn && !c.loopback) {
 			s.metrics.bad(p.Code)
