@@ -377,3 +377,20 @@ func TestALeaderWithLittleRoomYields(t *testing.T) {
 		c.end()
 	})
 }
+
+// TestAClockThatJumpsHoldsNothingUp: how long an event waits for the one before it is not counted by the wall.
+func TestAClockThatJumpsHoldsNothingUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, []alerts.StationID{"post"})
+		c.leader()
+		r := c.raise("post")
+		c.eventually(30*time.Second, "recorded", c.allRecorded("post"))
+		lonely := c.sign("post", alerts.Event{Incident: r.Incident, Prev: []alerts.Hash{{9}}, Kind: alerts.KindNote, Body: &alerts.Note{Words: "三"}})
+		c.made = append(c.made, lonely)
+		c.flash("post", lonely)
+		time.Sleep(prevWait / 2)
+		c.net.Jump("post", -10*365*24*time.Hour)
+		c.eventually(2*prevWait, "recorded after its wait", c.allRecorded("post"))
+		c.end()
+	})
+}
