@@ -171,6 +171,7 @@ func work(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	debug.SetGCPercent(400) // a county is small and short-lived
 	kinds, only := AllKinds(), []string(nil)
 	if *faultsFlag != "" {
 		kinds = nil

@@ -148,8 +148,10 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 	case Broken:
 		f.Shape = []string{"", "pending", "record", "raft", "vote"}[r.IntN(5)]
 	case Slow:
+		f.At, f.For = min(f.At, chaosLasts-15*time.Second), max(f.For, 15*time.Second) // a station may write little
 		f.Delay = between(r, 30*time.Millisecond, 1500*time.Millisecond)
 	case Clock:
+		f.At, f.For = min(f.At, chaosLasts-15*time.Second), max(f.For, 15*time.Second) // nor ask the time often
 		f.Delay = between(r, time.Minute, tenYears)
 		if r.IntN(2) == 0 {
 			f.Delay = -f.Delay
