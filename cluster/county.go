@@ -99,8 +99,8 @@ func Open(cfg Config) (_ *County, err error) {
 	c := &County{
 		cfg: cfg, log: cfg.Log, follow: make(chan struct{}, 1),
 		cells: map[alerts.CellID]*record.Cell{}, has: map[alerts.CellID]part{},
-		lanes: lanes{sure: map[alerts.Hash]pending.Done{}, ended: map[farKey]time.Time{}},
 	}
+	c.lanes.sure, c.lanes.ended = map[alerts.Hash]pending.Done{}, map[farKey]time.Time{}
 	c.evens.at = map[alerts.CellID]time.Time{}
 	c.compares.last = map[alerts.StationID]time.Time{}
 	c.ctx, c.cancel = context.WithCancel(context.Background())

@@ -151,6 +151,7 @@ func (c *County) Begin() {
 
 // opened tells that a cell's record is followed from now on, or no longer.
 func (c *County) opened(id alerts.CellID) {
+	c.lanes.changes.Add(1)
 	if c.begun.Load() {
 		c.cfg.Events.Opened(id)
 	}
@@ -267,6 +268,7 @@ func (c *County) reset(id alerts.CellID, r *record.Cell) {
 		r.Read(func(s *alerts.State) { c.directory.Store(s.Directory()) })
 		c.wakeFollow()
 	}
+	c.lanes.changes.Add(1)
 	c.cfg.Events.Reset(id)
 }
 

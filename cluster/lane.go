@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"sync/atomic"
 	"time"
 
 	"hivemesh/alerts"
@@ -24,6 +25,10 @@ const (
 type lanes struct {
 	sure  map[alerts.Hash]pending.Done // of cells not followed: known to stand in the record
 	ended map[farKey]time.Time         // since when this station knows an alarm to be over
+
+	changes atomic.Uint64  // counts what lanes may depend on
+	known   []pending.Lane // as they were at that count
+	at      uint64
 }
 
 type farKey struct {
@@ -43,11 +48,23 @@ func (c *County) look(cell alerts.CellID, in alerts.IncidentID) (i *alerts.Incid
 // announced reports whether i's alarm is open in its own cell.
 func announced(i *alerts.Incident) bool { return i != nil && i.AlarmOpen() && i.Moved == nil }
 
-// Lanes implements what pending.Sync compares.
+// lanesNow is what pending.Sync compares. In a county of one cell, which everybody follows, there is nothing.
 func (c *County) lanesNow() []pending.Lane {
+	gen := c.lanes.changes.Load()
+	c.laneMu.Lock()
+	defer c.laneMu.Unlock()
+	if c.lanes.known == nil || c.lanes.at != gen {
+		c.lanes.known, c.lanes.at = c.makeLanes(), gen
+	}
+	return c.lanes.known
+}
+
+func (c *County) makeLanes() []pending.Lane {
 	cells := map[alerts.CellID]bool{}
-	for _, id := range c.Cells() {
-		cells[id] = true
+	if c.Directory() != nil {
+		for _, id := range c.Cells() {
+			cells[id] = true
+		}
 	}
 	for _, id := range c.set.Cells() {
 		cells[id] = true
@@ -114,9 +131,8 @@ func (c *County) laneOf(cell alerts.CellID, i *alerts.Incident) []pending.Brief 
 	return out
 }
 
+// unsure is for holders of laneMu.
 func (c *County) unsure(cell alerts.CellID) []pending.Brief {
-	c.laneMu.Lock()
-	defer c.laneMu.Unlock()
 	var out []pending.Brief
 	for _, e := range c.set.List(cell) {
 		if _, sure := c.lanes.sure[e.ID]; !sure {
@@ -160,6 +176,7 @@ func (c *County) Settled(d pending.Done) {
 	_, again := c.lanes.sure[d.ID]
 	c.lanes.sure[d.ID] = d
 	c.laneMu.Unlock()
+	c.lanes.changes.Add(1)
 	if !again {
 		c.cfg.Events.Settled(e, d)
 	}

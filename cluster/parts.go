@@ -74,6 +74,7 @@ func (c *County) recorded(cell alerts.CellID, ch alerts.Change) {
 	if _, sealed := ch.Entry.Event.Body.(*alerts.Sealed); sealed {
 		c.wakeFollow()
 	}
+	c.lanes.changes.Add(1)
 	c.cfg.Events.Recorded(cell, ch)
 }
 
@@ -85,6 +86,7 @@ func (c *County) wakeFollow() {
 }
 
 func (c *County) pendingChanged(e alerts.Event, added bool) {
+	c.lanes.changes.Add(1)
 	r := c.cell(e.Cell)
 	if r != nil && added {
 		r.Poke()

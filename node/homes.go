@@ -66,10 +66,15 @@ func (n *Node) known(in alerts.IncidentID, cell alerts.CellID) (*alerts.Incident
 	return n.look(cell, in)
 }
 
-// homeOf is the cell of a place: that of its township by the directory, else this station's own.
+// homeOf is the cell of a place: that of its township by the directory, the home cell where no cell was given the
+// township, and this station's own where the county's data knows no township there.
 func (n *Node) homeOf(p alerts.Place) alerts.CellID {
-	if cell, ok := n.county.Directory().Home(n.data.township(p)); ok {
+	township := n.data.township(p)
+	if cell, ok := n.county.Directory().Home(township); ok {
 		return cell
+	}
+	if township != "" {
+		return n.county.Home()
 	}
 	return n.county.Own()
 }

@@ -207,3 +207,20 @@ func TestCellsSplitAndMerge(t *testing.T) {
 		m.homeIs(home, ids[3])
 	})
 }
+
+// A voter that works for another cell is counted on until somebody of the cell has its place.
+func TestAVoterThatMovesIsReplaced(t *testing.T) {
+	inThreeCells(t, func(m *mesh) {
+		m.govern("n-post", "/v1/stations/n1/cell", map[string]any{"cell": west})
+		m.eventually(40*time.Minute, "n2 votes instead of n1", func() bool {
+			s, _ := m.nodes["n-post"].county.Status(home)
+			return slices.Contains(s.Voters, "n2") && !slices.Contains(s.Voters, "n1")
+		})
+		m.eventually(time.Minute, "n1 only reads the home cell", func() bool {
+			s, _ := m.nodes["n1"].county.Status(home)
+			return s.Role == "follower" && m.nodes["n1"].county.Own() == west && m.follow()
+		})
+		id, _, _ := m.raise("n1", scene("abduction", "n2", "after-the-move"))
+		m.homeIs(home, id)
+	})
+}

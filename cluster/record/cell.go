@@ -248,12 +248,13 @@ func (c *Cell) mayVote(s alerts.StationID) bool {
 	return slices.Contains(c.founders(), s) || c.member(s) || slices.Contains(c.voters(), s)
 }
 
+// member: the station works for this cell now.
 func (c *Cell) member(s alerts.StationID) bool {
 	if c.cfg.Member != nil {
 		return c.cfg.Member(s)
 	}
 	who, ok := c.cfg.Ring.Who(s)
-	return ok && who.Cell == c.cfg.Cell
+	return slices.Contains(c.founders(), s) || ok && who.Cell == c.cfg.Cell
 }
 
 // Voted reports whether a station with this folder of a record has taken part in its raft.

@@ -140,7 +140,7 @@ func (v *voters) seats(conf raft.Configuration, upon uint64, now time.Time) (out
 		} else if _, known := v.stage[s]; !known {
 			v.stage[s] = now
 		}
-		x := seat{station: s, place: p, rank: v.rank(s), moved: !v.c.mayVote(s)}
+		x := seat{station: s, place: p, rank: v.rank(s), moved: !v.c.member(s)}
 		_, x.gone = v.c.cfg.Ring.Gone(s)
 		x.leaves = v.c.leaves(s)
 		if p == learner {
