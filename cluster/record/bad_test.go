@@ -1,7 +1,6 @@
 package record
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"os"
@@ -17,7 +16,6 @@ import (
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/disk"
-	"hivemesh/cluster/wire"
 )
 
 // spoil overwrites a value in a stopped station's file.
@@ -367,50 +365,6 @@ func TestOnlyVotersHeadsAreBelieved(t *testing.T) {
 			t.Errorf("the word of one who votes: %v", err)
 		}
 		c.end()
-	})
-}
-
-func FuzzStream(f *testing.F) {
-	for _, v := range []any{
-		opening{Version: openVersion, Cell: cellID, Purpose: forFollow, Index: 3},
-		answer{Says: full, Era: []byte{1}, Feeds: three, Standing: &Standing{Station: "post", Index: 3}},
-		frame{Index: 3, More: &more{Base: 1, Entries: [][]byte{{1}, {2}}}, News: &news{Leader: "post", Voters: three, Path: three}, Head: &vouch{By: "post", Index: 3, Sig: []byte{1}}},
-		frame{More: &more{Entries: [][]byte{{1}}}, Other: true},
-	} {
-		var b bytes.Buffer
-		if err := wire.WriteFrame(&b, v); err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b.Bytes())
-	}
-	fold := newTestFold(f)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var o opening
-		var got frame
-		if wire.ReadFrameMax(bufio.NewReader(bytes.NewReader(data)), &o, openLimit) == nil && len(data) > openLimit+4 {
-			t.Fatal("an opening beyond its limit")
-		}
-		var a answer
-		if wire.ReadFrameMax(bufio.NewReader(bytes.NewReader(data)), &a, openLimit) == nil && len(a.Era) > 0 {
-			if _, err := readEra(cellID, a.Era); err != nil && !errors.Is(err, wire.ErrMalformed) {
-				t.Fatal(err)
-			}
-		}
-		if wire.ReadFrame(bufio.NewReader(bytes.NewReader(data)), &got) != nil {
-			return
-		}
-		if got.Head != nil {
-			if _, err := got.Head.signed(cellID); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got.More == nil {
-			return
-		}
-		fold.err = nil
-		if fold.Feed(alerts.Hash{}, got.More.Base, got.More.Chain, got.More.Entries) == nil && len(got.More.Entries) > 0 && fold.Head().Index == 0 {
-			t.Fatal("entries that went nowhere were taken")
-		}
 	})
 }
 

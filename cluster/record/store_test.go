@@ -279,39 +279,3 @@ func TestWhatWasSaidToBeKeptSurvivesAKill(t *testing.T) {
 		t.Errorf("said %d; log %d, term %d, record %d, %v", kept, last, term, len(entries), err)
 	}
 }
-
-func FuzzBatch(f *testing.F) {
-	b, _ := batch{Version: batchVersion, Base: 3, Chain: alerts.Hash{1}, Entries: [][]byte{{1}}}.encode()
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := decodeBatch(data)
-		if err != nil && !errors.Is(err, wire.ErrMalformed) {
-			t.Fatal(err)
-		}
-		if err == nil && (len(b.Entries) == 0 || len(b.Entries) > maxBatch) {
-			t.Fatal("a batch beyond its limits")
-		}
-	})
-}
-
-func FuzzRaftLog(f *testing.F) {
-	f.Add(encodeLog(logs(1, 1)[0]))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var l raft.Log
-		if decodeLog(1, data, &l) == nil && !bytes.Equal(encodeLog(&l), data) {
-			t.Fatalf("one log, two forms: %+v", l)
-		}
-	})
-}
-
-func FuzzSnapshot(f *testing.F) {
-	var b bytes.Buffer
-	wire.WriteFrame(&b, snapHead{Version: snapVersion, Cell: cellID, Epoch: 1, Index: 1})
-	wire.WriteFrame(&b, [][]byte{{1}})
-	f.Add(b.Bytes())
-	fold := newTestFold(f)
-	f.Fuzz(func(t *testing.T, data []byte) {
-		m := &fsm{fold: fold, at: Head{Epoch: firstEpoch}}
-		m.Restore(io.NopCloser(bytes.NewReader(data)))
-	})
-}

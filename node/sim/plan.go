@@ -240,5 +240,10 @@ func (p *Plan) drawWork(r *rand.Rand) {
 	for k := range r.IntN(6) {
 		p.Work = append(p.Work, Work{Do: "walk", At: between(r, 0, all), Who: person(p.County.People), Station: any(), Number: k})
 	}
+	for k := range 6 { // what is not theirs to decide: somebody always tries
+		if who := p.County.People[r.IntN(len(p.County.People))]; !who.Has(alerts.Dispatcher) {
+			p.Work = append(p.Work, Work{Do: "decide", At: between(r, 5*time.Second, all), Who: who.ID, Kind: kinds[r.IntN(len(kinds))], Number: k})
+		}
+	}
 	slices.SortStableFunc(p.Work, func(a, b Work) int { return cmp.Compare(a.At, b.At) })
 }

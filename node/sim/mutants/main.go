@@ -28,7 +28,7 @@ import (
 const (
 	foundWithin = 10 * time.Minute // or the checks are too weak to be of use
 	fewSeeds    = 2                // of a simulation, before the first look at what it found; twice as many each time
-	manySeeds   = 16               // between two looks, at most
+	manySeeds   = 8                // between two looks, at most
 	firstSeed   = 1
 )
 
