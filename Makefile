@@ -14,7 +14,7 @@ run: build ## build everything and run the demo county on this machine
 	bin/hive demo
 
 build: ui ## build bin/hive with its screens
-	go build -o bin/hive ./cmd/hive
+	go build -buildvcs=auto -o bin/hive ./cmd/hive
 
 ui: ui/node_modules/.package-lock.json ## build the screens into ui/dist/app
 	cd ui && npm run --silent build
@@ -42,15 +42,15 @@ check: ui ## what a contributor runs before a commit: format, vet, staticcheck, 
 	cd ui && npm run --silent check
 	cd ui && npm run --silent lint
 
-# What fuzzing finds is kept by go test itself under the package's testdata/fuzz, and from then on is one of its tests.
+# What fuzzing finds is kept by go test itself under the package's testdata/fuzz, and from then on is one of its
+# tests. That the time was over before the first input was through is none.
 TIME = 10s
-fuzz: ## fuzz every decoder there is, each for TIME (10s)
+fuzz: ## fuzz every decoder there is, each for TIME (10s), two at a time
 	@found="$$(grep -rEo --include='*_test.go' --exclude-dir=node_modules '^func Fuzz[A-Za-z]*' *)" || { echo "no fuzz targets found" >&2; exit 1; }; \
-	echo "$$found" | sort | while IFS=: read -r file target; do \
-		dir="./$$(dirname "$$file")" name="$${target#func }"; \
-		echo "$$dir $$name"; \
-		go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(TIME) -fuzzminimizetime 100x "$$dir" </dev/null || exit 1; \
-	done
+	echo "$$found" | sort | sed 's/:func / /' | xargs -P 2 -L 1 sh -c ' \
+		said="$$(go test -run "^$$" -fuzz "^$$1$$" -fuzztime $(TIME) -fuzzminimizetime 100x -parallel 1 "./$${0%/*}" 2>&1)" || \
+			echo "$$said" | grep -q "^ *context deadline exceeded" || { echo "$$said"; exit 255; }; \
+		echo "$${0%/*} $$1: $$(echo "$$said" | grep -o "execs: [0-9]*" | tail -1)"'
 
 bench: build ## measure three stations beside the raw limits of this machine
 	bin/hive bench

@@ -41,8 +41,8 @@ type view struct {
 	watchers  map[int]func(web.Change)
 	next      int
 
-	live bool                  // run has begun: what was known before is there, and news may be late
-	held map[touched]time.Time // until when news from before a cut is held back
+	live bool                 // run has begun: what was known before is there, and news may be late
+	held map[touched]lateNews // news from before a cut that is held back
 
 	dirtyMu sync.Mutex
 	dirty   []touched // incidents to make anew, in the order they were touched
@@ -61,6 +61,12 @@ type touched struct {
 	in   alerts.IncidentID
 }
 
+// lateNews is an incident that nobody is told of until then.
+type lateNews struct {
+	until time.Time
+	i     *alerts.Incident
+}
+
 func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) alerts.Standing, wall func() time.Time) *view {
 	return &view{
 		rules: rules, from: from, standing: standing, wall: wall,
@@ -68,7 +74,7 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 		homes:     map[alerts.IncidentID][]alerts.CellID{},
 		cursors:   map[alerts.CellID]web.Cursor{},
 		watchers:  map[int]func(web.Change){},
-		held:      map[touched]time.Time{},
+		held:      map[touched]lateNews{},
 		queued:    map[touched]bool{},
 		rung:      map[touched]bool{},
 		reached:   map[alerts.CellID]web.Cursor{},
@@ -296,16 +302,17 @@ func (v *view) hold(t touched, i *alerts.Incident) bool {
 		return false
 	}
 	now := time.Now()
-	until, held := v.held[t]
+	late, held := v.held[t]
 	if !held && v.wall().Sub(i.RaisedAt) < lateAfter {
 		return false
 	}
 	if !held {
-		v.held[t] = now.Add(holdLate)
+		v.held[t] = lateNews{now.Add(holdLate), i}
 		time.AfterFunc(holdLate, func() { v.touch(t.cell, t.in, alerts.LaneAlarm) })
 		return true
 	}
-	if now.Before(until) {
+	if now.Before(late.until) {
+		v.held[t] = lateNews{late.until, i}
 		return true
 	}
 	delete(v.held, t)
@@ -340,8 +347,15 @@ func (v *view) watch(f func(web.Change)) (stop func()) {
 func (v *view) incident(id alerts.IncidentID) (*alerts.Incident, bool) {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	i, ok := v.incidents[id]
-	return i, ok
+	if i, ok := v.incidents[id]; ok {
+		return i, true
+	}
+	for t, late := range v.held { // nobody is told of it yet; who asks for it is
+		if t.in == id {
+			return late.i, true
+		}
+	}
+	return nil, false
 }
 
 // all returns every incident in the order in which this station first saw it.

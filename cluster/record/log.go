@@ -2,6 +2,8 @@ package record
 
 import (
 	"bytes"
+	"fmt"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/zap"
@@ -12,8 +14,21 @@ func bridge(log *zap.Logger) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: lines{log.Named("raft")}, DisableTime: true, Exclude: dull})
 }
 
-// dull is what raft says at every start where nothing was committed yet.
-func dull(_ hclog.Level, msg string, _ ...any) bool { return msg == "skipping application of old log" }
+// dull is what raft says at every start, before the stations have met, and at every follower: it asks nothing
+// of an operator. That a leader was lost, or that a station which is known does not answer, is told.
+func dull(_ hclog.Level, msg string, args ...any) bool {
+	switch msg {
+	case "skipping application of old log", "no known peers, aborting election", "not part of stable configuration, aborting election":
+		return true
+	}
+	for k := 0; k+1 < len(args); k += 2 {
+		value := fmt.Sprint(args[k+1])
+		if args[k] == "last-leader-id" && value == "" || args[k] == "error" && strings.Contains(value, errNoAddress.Error()) {
+			return true
+		}
+	}
+	return false
+}
 
 type lines struct{ log *zap.Logger }
 

@@ -60,6 +60,9 @@ type answer struct {
 	Standing *Standing          `cbor:"4,keyasint,omitempty"`
 }
 
+// errNoAddress says that gossip has not met a station yet.
+var errNoAddress = errors.New("no address is known")
+
 // errRefused says that the other side did not let a stream go on.
 var errRefused = errors.New("refused")
 
@@ -80,7 +83,7 @@ type stream struct {
 func (c *Cell) dial(ctx context.Context, to alerts.StationID, o opening) (_ stream, err error) {
 	at, ok := c.cfg.Addr(to)
 	if !ok {
-		return stream{}, fmt.Errorf("no address is known of %s", to)
+		return stream{}, fmt.Errorf("%w of %s", errNoAddress, to)
 	}
 	conn, err := c.cfg.Port.Dial(ctx, trust.ProtoRecord, at, to)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -230,6 +231,119 @@ func FuzzFiles(f *testing.F) {
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), good[name], 0o600); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzNotice: nobody is shown out of the county but by its authority, or by their own word.
+func FuzzNotice(f *testing.F) {
+	id := fuzzStation(f, fuzzAuthority(f))
+	r, err := NewRing(id.Root, "")
+	if err != nil {
+		f.Fatal(err)
+	}
+	said := map[alerts.StationID]Why{}
+	for n, why := range []Why{Expelled, Replaced} {
+		notice := Notice{Version: noticeVersion, County: "yongqing", Station: alerts.StationID("thief-" + why.String()), Why: why, At: int64(n)}
+		raw, err := sealNotice(notice, testKey, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+		said[notice.Station] = why
+	}
+	raw, err := sealNotice(Notice{Version: noticeVersion, County: "yongqing", Station: id.Station, Why: Left}, testKey, id.Cert.Raw)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	said[id.Station] = Left
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		n, err := r.openNotice(raw)
+		if err != nil {
+			if !errors.Is(err, ErrNotice) {
+				t.Fatalf("unnamed error: %v", err)
+			}
+			return
+		}
+		if why, ok := said[n.Station]; !ok || why != n.Why {
+			t.Fatalf("%s would be %s, which nobody signed", n.Station, n.Why)
+		}
+	})
+}
+
+// FuzzKey: gossip's key changes by the authority's word only.
+func FuzzKey(f *testing.F) {
+	id := fuzzStation(f, fuzzAuthority(f))
+	key := bytes.Repeat([]byte{7}, gossipKeyLen)
+	raw, err := sealKey(keyForm{Version: keyVersion, County: "yongqing", Generation: 2, Key: key, Urgent: true}, testKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		k, err := OpenKeys(id, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		isNew, err := k.Take(raw)
+		if err != nil && !errors.Is(err, ErrKey) {
+			t.Fatalf("unnamed error: %v", err)
+		}
+		if generation, now, _ := k.Latest(); isNew && (generation != 2 || !bytes.Equal(now, key)) || !isNew && generation != firstKey {
+			t.Fatalf("key %d was made up", generation)
+		}
+	})
+}
+
+// FuzzNews: what stations tell each other of notices and keys, within its limit, and so that it can be told on.
+func FuzzNews(f *testing.F) {
+	var b bytes.Buffer
+	if err := wire.WriteFrame(&b, newsFrame{Version: newsVersion, Digest: make([]byte, 32), Notices: [][]byte{{1}, {2}}, Key: []byte{3}, Now: 1700000000000}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v, again newsFrame
+		if err := wire.ReadFrameMax(bufio.NewReader(bytes.NewReader(b)), &v, maxNews); err != nil {
+			return
+		}
+		said, err := wire.Canonical.Marshal(v)
+		if err == nil {
+			err = wire.Strict.Unmarshal(said, &again)
+		}
+		if twice, e := wire.Canonical.Marshal(again); err != nil || e != nil || !bytes.Equal(said, twice) {
+			t.Fatalf("%+v became %+v, %v", v, again, err)
+		}
+	})
+}
+
+// FuzzExport: what is restored as an authority is one, and is written nowhere but in its folder.
+func FuzzExport(f *testing.F) {
+	a := fuzzAuthority(f)
+	text, err := a.Export("")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	b, err := wire.Canonical.Marshal(exportForm{Version: exportVersion, County: "yongqing", Files: map[string][]byte{"../out": {1}, rootFile: {2}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(pem.EncodeToMemory(&pem.Block{Type: plainExport, Bytes: b}))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if block, _ := pem.Decode(text); block != nil && block.Type != plainExport {
+			return // half a minute of key derivation tells nothing about decoding
+		}
+		top := t.TempDir()
+		dir := filepath.Join(top, "restored")
+		got, err := RestoreAuthority(text, "", dir)
+		if err == nil && got.County != a.County {
+			t.Errorf("an authority of %s was made up", got.County)
+		}
+		list, err := os.ReadDir(top)
+		if err != nil || len(list) > 1 || len(list) == 1 && list[0].Name() != "restored" {
+			t.Errorf("it wrote %v, %v", list, err)
 		}
 	})
 }

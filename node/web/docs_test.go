@@ -2,11 +2,14 @@ package web
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"hivemesh/alerts"
 )
@@ -166,6 +169,34 @@ func TestEveryKindIsTakenOrHasAReason(t *testing.T) {
 		}
 		if body, ok := alerts.NewBody(k); !ok || reflect.TypeOf(body).Kind() != reflect.Pointer {
 			t.Errorf("%s has no body", k)
+		}
+	}
+}
+
+// Everything the docs page has a browser load is there, and it names its icon: else the browser asks for one.
+func TestTheDocsPageLacksNothing(t *testing.T) {
+	s := New(Config{Station: newCounty().at("xinzhuang"), Demo: true, UI: fstest.MapFS{
+		"hive.svg": {Data: []byte("<svg/>")}, "index.html": {Data: []byte("start")},
+	}})
+	defer s.Close()
+	get := func(path string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Host, r.RemoteAddr = "127.0.0.1:8080", "127.0.0.1:40000"
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		return w
+	}
+	page := get("/docs").Body.String()
+	if !strings.Contains(page, `rel="icon"`) {
+		t.Error("the page names no icon")
+	}
+	found := regexp.MustCompile(`(?:href|src)="(/[^"]*)"`).FindAllStringSubmatch(page, -1)
+	if len(found) < 4 {
+		t.Fatalf("only %v found in the page", found)
+	}
+	for _, f := range found {
+		if w := get(f[1]); w.Code != http.StatusOK {
+			t.Errorf("%s: %d %s", f[1], w.Code, w.Body)
 		}
 	}
 }
