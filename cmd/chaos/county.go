@@ -27,7 +27,7 @@ const (
 	diskPerHour                 = 1 << 30  // bytes that the small disks get beyond diskLeast, for an hour's record
 	diskLeast                   = 96 << 20 // bytes: the data files' first growth, and room for traffic
 	readyWait                   = 60 * time.Second
-	leaderWait                  = 5 * time.Second // elections take less than one
+	leaderWait                  = 15 * time.Second // an election takes less than one, but other faults of the round may hold it up
 )
 
 // smallDisks are the stations whose disk can be filled: a voter, and one that follows.
