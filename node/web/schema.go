@@ -39,7 +39,7 @@ type (
 
 // Schema implements huma.SchemaProvider.
 func (kindForm) Schema(huma.Registry) *huma.Schema {
-	return oneOf(append([]alerts.Kind{alerts.KindRaised, alerts.KindReceipts}, deedKinds...))
+	return oneOf(append([]alerts.Kind{alerts.KindRaised, alerts.KindReceipts, alerts.KindHandedOver}, deedKinds...))
 }
 
 // Schema implements huma.SchemaProvider.

@@ -580,6 +580,7 @@ export interface ShownAlarm {
   ended_by_kind?:
     | 'raised'
     | 'receipts'
+    | 'handed_over'
     | 'emergency_called'
     | 'registered'
     | 'graded'
@@ -622,6 +623,7 @@ export interface ShownRef {
   kind:
     | 'raised'
     | 'receipts'
+    | 'handed_over'
     | 'emergency_called'
     | 'registered'
     | 'graded'
@@ -691,6 +693,7 @@ export interface ShownLine {
   kind:
     | 'raised'
     | 'receipts'
+    | 'handed_over'
     | 'emergency_called'
     | 'registered'
     | 'graded'
@@ -827,6 +830,7 @@ export interface Lost {
   kind:
     | 'raised'
     | 'receipts'
+    | 'handed_over'
     | 'emergency_called'
     | 'registered'
     | 'graded'
@@ -917,6 +921,7 @@ export interface MoveView {
   kind:
     | 'raised'
     | 'receipts'
+    | 'handed_over'
     | 'emergency_called'
     | 'registered'
     | 'graded'
@@ -1102,6 +1107,7 @@ export interface StoodDownFrame {
   kind:
     | 'raised'
     | 'receipts'
+    | 'handed_over'
     | 'emergency_called'
     | 'registered'
     | 'graded'

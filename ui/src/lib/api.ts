@@ -58,4 +58,4 @@ export type Wave = ShownWave;
 export type Position = PositionView & { place: NonNullable<PositionView['place']> };
 
 /** The fields of an incident that decisions are about. */
-export type Field = 'registration' | 'grade' | 'assignment' | 'card' | 'outcome' | 'alarm';
+export type Field = 'registration' | 'grade' | 'assignment' | 'card' | 'outcome' | 'alarm' | 'home';

@@ -9,6 +9,7 @@ const fields: Partial<Record<Kind, Field>> = {
   resolved: 'outcome',
   cancelled: 'outcome',
   stood_down: 'alarm',
+  transferred: 'home',
 };
 
 /**

@@ -114,6 +114,8 @@ export const en: Record<keyof typeof zh, string> = {
   'kind.resolved': 'Resolved',
   'kind.cancelled': 'Cancelled',
   'kind.stood_down': 'Stood down',
+  'kind.transferred': 'Transferred to cell {cell}',
+  'kind.handed_over': 'Handed over',
   'kind.other': 'Other ({kind})',
 
   'geo.metres': '{n} m',

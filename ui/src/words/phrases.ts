@@ -83,6 +83,8 @@ export function lineWords(line: Line, personName: (id: string) => string): strin
       return say(body['seen'] ? 'kind.clue.seen' : 'kind.clue.unseen');
     case 'assigned':
       return say('kind.assigned', { person: personName(text(body['person'])) });
+    case 'transferred':
+      return say('kind.transferred', { cell: text(body['to']) });
     case 'accepted':
     case 'declined':
     case 'en_route':
@@ -99,6 +101,7 @@ export function lineWords(line: Line, personName: (id: string) => string): strin
     case 'resolved':
     case 'cancelled':
     case 'stood_down':
+    case 'handed_over':
       return say(`kind.${line.kind}`);
     default:
       return say('kind.other', { kind: String(line.kind) });
