@@ -116,7 +116,7 @@ func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byt
 		return fmt.Errorf("%w: they follow upon %d, this station is at %d", errGap, base, head.Index)
 	}
 	if base, chain, list, err = f.pass(base, chain, list); err != nil {
-		return f.Stop(err)
+		return f.unread(err)
 	}
 	head = f.Head()
 	switch {
@@ -234,6 +234,15 @@ func (f *fold) Watch(w func(alerts.Change)) {
 	f.watchers = append(f.watchers[:len(f.watchers):len(f.watchers)], w)
 }
 
+// unread is what becomes of an error met while looking at entries kept before. A disk that does not answer is
+// tended, and tried again; what disagrees or is damaged stops this record.
+func (f *fold) unread(err error) error {
+	if why := f.store.Err(); why != nil && !errors.Is(err, ErrDiverged) {
+		return fmt.Errorf("%w: %w", errBehind, err)
+	}
+	return f.Stop(err)
+}
+
 // Verify compares with a head that another station vouches for. A head beyond ours proves nothing yet.
 func (f *fold) Verify(h Head) error {
 	if h.Index > f.Head().Index {
@@ -241,7 +250,7 @@ func (f *fold) Verify(h Head) error {
 	}
 	chain, ok, err := f.store.Chain(h.Index)
 	if err != nil {
-		return f.Stop(err)
+		return f.unread(err)
 	}
 	if ok && chain != h.Chain {
 		return f.Stop(fmt.Errorf("%w: at entry %d", ErrDiverged, h.Index))

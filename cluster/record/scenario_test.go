@@ -394,3 +394,30 @@ func TestAClockThatJumpsHoldsNothingUp(t *testing.T) {
 		c.end()
 	})
 }
+
+// TestAStoreThatCouldNotBeReadGoesOn: a head that a leader vouches for, or entries that are here already, are
+// compared with a store that does not answer just then: that says nothing against the record.
+func TestAStoreThatCouldNotBeReadGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, three, "works")
+		c.leader()
+		for range 5 {
+			c.raise("post")
+		}
+		c.eventually(time.Minute, "recorded at works", c.allRecorded("works"))
+		c.bad["works"].Fail(syscall.EIO, func(op disk.Op) bool { return op.Store == "record" })
+		c.raise("post")
+		f := c.up["works"].cell.fold
+		c.eventually(time.Minute, "the store fails", func() bool { return f.store.Err() != nil })
+		if err := f.Verify(Head{Epoch: f.Head().Epoch, Index: 2}); !errors.Is(err, errBehind) {
+			t.Errorf("a head is compared with a store that does not answer: %v", err)
+		}
+		if err := f.Err(); err != nil {
+			t.Errorf("the record stands still: %v", err)
+		}
+		c.bad["works"].Heal()
+		c.raise("post")
+		c.eventually(time.Minute, "recorded at works again", c.allRecorded("works"))
+		c.end()
+	})
+}

@@ -216,7 +216,7 @@ func legalMove(l *look) (bad []string) {
 	status := map[alerts.IncidentID]alerts.Status{}
 	for _, cell := range l.cells {
 		for _, e := range l.record[cell] {
-			if e.Verdict.Accepted() {
+			if e.Verdict.Accepted() && !alerts.OfCounty(e.Event.Kind) {
 				l.legal(t, e, status)
 			}
 		}
@@ -277,7 +277,8 @@ func (l *look) legal(t *tell, e alerts.Entry, status map[alerts.IncidentID]alert
 }
 
 // monotonicReads proves that a device never sees the record go back, over reconnects and changes of station:
-// recorded lines of a matter that it was shown are in every later frame of that matter.
+// recorded lines of a matter that it was shown are in every later frame of that matter. A station that does not
+// follow the matter's cell has only its alarms, without a record, and is left out.
 func monotonicReads(l *look) (bad []string) {
 	t := (*tell)(&bad)
 	type key struct {
@@ -286,7 +287,7 @@ func monotonicReads(l *look) (bad []string) {
 	}
 	seen := map[key]Push{}
 	for _, p := range l.Pushes {
-		if p.Type != "incident" {
+		if p.Type != "incident" || !l.follows(p.Station, p.Cell) {
 			continue
 		}
 		k := key{p.Device, p.Incident}

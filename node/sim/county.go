@@ -10,17 +10,29 @@ import (
 
 // County is an invented county: where its stations are and who its people are.
 type County struct {
-	Cell     alerts.CellID
+	Cell     alerts.CellID // the home cell
+	Two      bool          // a second cell is made before the chaos
 	Stations []Station
 	People   []alerts.Person
 }
 
 // Station is one station of it.
 type Station struct {
-	ID   alerts.StationID
-	Kind alerts.StationKind
-	At   alerts.Point
+	ID       alerts.StationID
+	Kind     alerts.StationKind
+	At       alerts.Point
+	Township string
 }
+
+// The townships: with two cells the outer one's stations have a record of their own, the inner one's keep the
+// home cell, which everybody follows.
+const (
+	innerTownship, outerTownship = "inner", "outer"
+	outerCell                    = alerts.CellID("outer")
+	// fewestForTwo is from how many stations on a county may have two cells: three for the home cell, and for
+	// the other enough to go on without one.
+	fewestForTwo = 7
+)
 
 const (
 	fewestStations, mostStations = 5, 13
@@ -51,6 +63,13 @@ func drawCounty(r *rand.Rand) County {
 			At: alerts.Point{Lon: west + r.Float64()*extentLon, Lat: south + r.Float64()*extentLat},
 		})
 	}
+	c.Two = n >= fewestForTwo && r.IntN(2) == 0
+	for k := range c.Stations {
+		c.Stations[k].Township = innerTownship
+		if c.Two && k >= founders {
+			c.Stations[k].Township = outerTownship
+		}
+	}
 	c.populate(r)
 	return c
 }
@@ -74,6 +93,7 @@ func (c *County) populate(r *rand.Rand) {
 		}
 	}
 	add(0, "auditor", alerts.Auditor)
+	add(0, "admin", alerts.Admin)
 	add(1, "mediator", alerts.Mediator)
 }
 
@@ -82,11 +102,11 @@ func (c *County) tables() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "name: sim\ntitle: 模拟县\nnote: simulated\ncells: [%s]\nstations:\n", c.Cell)
 	for _, s := range c.Stations {
-		fmt.Fprintf(&b, "  - {id: %s, name: %s, kind: %s, cell: %s, township: t, place: {lon: %v, lat: %v}}\n", s.ID, s.ID, s.Kind, c.Cell, s.At.Lon, s.At.Lat)
+		fmt.Fprintf(&b, "  - {id: %s, name: %s, kind: %s, cell: %s, township: %s, place: {lon: %v, lat: %v}}\n", s.ID, s.ID, s.Kind, c.Cell, s.Township, s.At.Lon, s.At.Lat)
 	}
 	b.WriteString("grids:\n")
 	for _, s := range c.Stations {
-		fmt.Fprintf(&b, "  - {id: %s, name: %s, township: t, place: {lon: %v, lat: %v}, radius: %v}\n", s.ID, s.ID, s.At.Lon, s.At.Lat, gridRadius)
+		fmt.Fprintf(&b, "  - {id: %s, name: %s, township: %s, place: {lon: %v, lat: %v}, radius: %v}\n", s.ID, s.ID, s.Township, s.At.Lon, s.At.Lat, gridRadius)
 	}
 	b.WriteString("landmarks: []\npeople:\n")
 	for _, p := range c.People {

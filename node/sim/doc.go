@@ -16,7 +16,8 @@
 // pretend to them:
 //
 //	CorruptFound    flipped bits in files: cluster/pending, cluster/record, cluster/disk tests
-//	FullDiskSafe    real ENOSPC, EIO, short writes and crashes at every n-th disk operation: cluster/faultfs
+//	n-th I/O        EIO, ENOSPC, short writes and crashes at every n-th disk operation: cluster/faultfs; whole
+//	                stores that fail, fill, crawl or hang are simulated here (FullDiskSafe)
 //	Bounded memory  one process a station: cmd/chaos; goroutines, files and bytes on disk are checked here
 //	power loss      unsynced writes dropped: cluster/faultfs, cmd/chaos; kill -9 is simulated here
 //	real TCP        half-open connections, buffers and latencies of a kernel: cmd/chaos

@@ -121,6 +121,13 @@ func (l *look) at(p alerts.Person, when time.Time) alerts.Point {
 	return at
 }
 
+// follows reports whether a station holds a cell's record.
+func (l *look) follows(s alerts.StationID, cell alerts.CellID) bool {
+	f, known := l.Final[s]
+	_, held := f.Cells[cell]
+	return !known || held
+}
+
 // called reports whether a wave of an incident is for the person at a place.
 func (l *look) called(p alerts.Person, at alerts.Point, in alerts.IncidentID, w alerts.Waved) bool {
 	e, ok := l.raised[in]

@@ -213,7 +213,7 @@ func (p *Plan) drawWork(r *rand.Rand) {
 		if k%5 == 4 {
 			who := p.County.People[r.IntN(len(p.County.People))]
 			w.Do, w.Who, w.Second = "twice", who.ID, any()
-			if who.Has(alerts.Auditor) { // may not raise
+			if who.Has(alerts.Auditor, alerts.Admin) { // may not raise
 				w.Who = dispatchers[0].ID
 			}
 		}

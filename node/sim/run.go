@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -31,6 +32,9 @@ func Run(p *Plan, dir string, log *zap.Logger) (*History, error) {
 	defer w.close()
 	defer cancel()
 	w.open()
+	if p.County.Two {
+		w.divide()
+	}
 	w.people()
 	w.chaos()
 	w.quiet()
@@ -55,6 +59,42 @@ func (w *world) open() {
 			return
 		}
 	}
+}
+
+// divide gives the outer township a cell of its own, as the county's admin does, and waits until it works.
+func (w *world) divide() {
+	post := w.plan.County.Stations[0].ID
+	admin := w.plan.County.with(alerts.Admin)[0].ID
+	token, err := w.signIn(post, admin)
+	if err != nil {
+		w.broken("divide the county: %v", err)
+		return
+	}
+	a, err := w.call(post, "POST", "/v1/cells", token, "", map[string]any{"cell": outerCell, "townships": []string{outerTownship}})
+	if err != nil || a.status != http.StatusAccepted {
+		w.broken("divide the county: %d %s %v", a.status, a.body.Detail, err)
+		return
+	}
+	for end := time.Now().Add(settleWithin); !w.divided() || !w.settled(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(end) {
+			w.broken("two cells do not work within %v", settleWithin)
+			return
+		}
+	}
+}
+
+// divided: the outer township's stations follow their own cell besides the home cell.
+func (w *world) divided() bool {
+	for id, n := range w.running() {
+		want := 1
+		if w.plan.County.station(id).Township == outerTownship {
+			want = 2
+		}
+		if len(n.Cells()) != want {
+			return false
+		}
+	}
+	return true
 }
 
 // step is something that happens at its time.
