@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command mutants tests the tests: it plants one bug after the other and fails unless the harness finds each.
 //
 // A mutant is a patch beside this file. Its first lines say what it does, which promise that breaks, and what
@@ -21,6 +23,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 )
@@ -36,7 +39,7 @@ func main() {
 	list := flag.Bool("list", false, "name the mutants and what finds each, one a line")
 	only := flag.String("only", "", "mutants to run, comma-separated; empty: all")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *list, *only); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -235,9 +238,18 @@ func (m mutant) plant(ctx context.Context, dir string) (overlay string, err erro
 	return overlay, os.WriteFile(overlay, b, 0o600)
 }
 
+// command is the go command with all that it starts: ended, it leaves no simulation behind.
+func command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	return cmd
+}
+
 // tested runs the test that must fail.
 func (m mutant) tested(ctx context.Context, overlay string) (by string, err error) {
-	said, err := exec.CommandContext(ctx, "go", "test", "-overlay", overlay, "-count=1", "-run", m.test, m.pkg).CombinedOutput()
+	said, err := command(ctx, "test", "-overlay", overlay, "-count=1", "-run", m.test, m.pkg).CombinedOutput()
 	if err == nil || ctx.Err() != nil {
 		return "", nil
 	}
@@ -258,10 +270,7 @@ func (m mutant) simulated(ctx context.Context, overlay string) (by string, seeds
 		if m.faults != "" {
 			args = append(args, "-faults", m.faults)
 		}
-		cmd := exec.CommandContext(ctx, "go", args...)
-		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-		cmd.WaitDelay = 10 * time.Second
-		said, _ := cmd.CombinedOutput()
+		said, _ := command(ctx, args...).CombinedOutput()
 		least := uint64(0)
 		for _, f := range failed.FindAllStringSubmatch(string(said), -1) {
 			seed, err := strconv.ParseUint(f[1], 10, 64)
