@@ -105,6 +105,9 @@ func Draw(seed uint64, kinds []Kind) Plan {
 		}
 	}
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	// A station that comes late does not know of the second cell yet: what it raises is carried over from the
+	// home cell later, which the checks do not follow.
+	p.County.Two = p.County.Two && !slices.Contains(p.Kinds, Late)
 	p.drawWork(r)
 	return p
 }
