@@ -74,9 +74,6 @@ func noPhantom(l *look) (bad []string) {
 	return bad
 }
 
-// called110 is what the API appends to the id of a raise that says 110 was called.
-const called110 = "/110"
-
 func (l *look) phantom(e alerts.Event) string {
 	if alerts.OfCounty(e.Kind) && e.Incident == alerts.DirectoryID && e.Kind == alerts.KindCellChanged && l.Plan.County.Two && l.people[e.Actor].Has(alerts.Admin) {
 		return "" // the cell made before the chaos
