@@ -17,7 +17,7 @@ func (g Grade) Valid() bool { return g >= Grade1 && g <= Grade4 }
 // Role is what a person may be called for and may do.
 type Role string
 
-// The roles of DESIGN.md §3.
+// The roles.
 const (
 	Reporter        Role = "reporter"
 	Informant       Role = "informant"

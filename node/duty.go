@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// dutyEvery is how often a station looks for what is due, and shares positions (DESIGN §5: at 1 Hz).
+	// dutyEvery is how often a station looks for what is due, and shares positions.
 	dutyEvery = time.Second
-	// raiserWaits is how much later than the leader the raising station decides a wave (DESIGN §2, rule 6),
+	// raiserWaits is how much later than the leader the raising station decides a wave,
 	// and rankWaits how much later each further station: long enough that the one before has been heard.
 	raiserWaits = 5 * time.Second
 	rankWaits   = 5 * time.Second

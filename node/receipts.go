@@ -15,7 +15,7 @@ import (
 // receiptsTopic is the soft state of receipts between stations.
 const receiptsTopic = "receipts"
 
-// recordReceiptsAfter is when a station records its counts of a wave (DESIGN §5): most devices that will
+// recordReceiptsAfter is when a station records its counts of a wave: most devices that will
 // ever answer have by then, and one event a station and wave is all the record needs.
 const recordReceiptsAfter = time.Minute
 

@@ -12,7 +12,7 @@
 //	go test ./node/sim -run 'TestCounty$' -count=1 -seeds 300        (or: make sim SEEDS=300)
 //	go test ./node/sim -run 'TestCounty$' -count=1 -seeds 1 -seed 17 -plan -log
 //
-// Checks of DESIGN.md's promises that are proven elsewhere, because a simulated disk or one process could only
+// Promises that are proven elsewhere, because a simulated disk or one process could only
 // pretend to them:
 //
 //	CorruptFound    flipped bits in files: cluster/pending, cluster/record, cluster/disk tests

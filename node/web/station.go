@@ -74,7 +74,7 @@ type Station interface {
 	Ready() error
 }
 
-// KeepWait is how long a raise waits for the fsync before it answers "not kept yet" (DESIGN §2: 400 ms, so
+// KeepWait is how long a raise waits for the fsync before it answers "not kept yet" (400 ms, so
 // that the whole answer stays under the promised 500).
 const KeepWait = 400 * time.Millisecond
 
