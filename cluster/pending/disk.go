@@ -30,6 +30,10 @@ const (
 // write marks an event for the writer; the caller holds mu.
 func (s *Set) write(id alerts.Hash) {
 	s.dirty[id] = struct{}{}
+	s.poke()
+}
+
+func (s *Set) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -211,7 +215,8 @@ func (s *Set) nextToScrub() map[alerts.Hash][]byte {
 	return out
 }
 
-// unkeep takes back that events are kept, and has them written.
+// unkeep takes back that events are kept; the next flush writes them. It wakes nobody: a disk that fails each
+// time would be tried without a pause.
 func (s *Set) unkeep(ids []alerts.Hash) {
 	var told []alerts.Hash
 	s.mu.Lock()
@@ -224,7 +229,7 @@ func (s *Set) unkeep(ids []alerts.Hash) {
 			told = append(told, id)
 		}
 		it.kept = false
-		s.write(id)
+		s.dirty[id] = struct{}{}
 	}
 	s.mu.Unlock()
 	s.tellKept(told, false)

@@ -195,6 +195,7 @@ func (s *Set) renew(why error) error {
 		return errors.Join(why, err, db.Close())
 	}
 	s.db, s.bad = db, 0
+	s.poke() // what the caller did not ask for is in the new file as well, and may be called kept
 	s.log.Error("pending set was damaged, begun anew", zap.Int("events read", len(raws)), zap.String("old file", aside), zap.Error(why))
 	return nil
 }

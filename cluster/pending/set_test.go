@@ -185,6 +185,33 @@ func TestFailedWriteIsToldAndTriedAgain(t *testing.T) {
 	})
 }
 
+// A disk that fails each time is tried again once a second, also while a new file is begun for it.
+func TestADiskThatFailsIsNotTriedWithoutAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var bad disk.Trouble
+		s, id := openSetOn(t, disk.Bad(bad.Faults()), filepath.Join(t.TempDir(), "pending.db")), identity(t, authority(t), "xinzhuang")
+		defer s.Close()
+		bad.Fail(syscall.EIO, func(disk.Op) bool { return true })
+		kept, _ := s.Put(sign(t, id, 1, "a"))
+		<-kept
+		time.Sleep(20 * time.Second)
+		synctest.Wait()
+		tries := 0
+		for _, n := range bad.Bit() {
+			tries += int(n)
+		}
+		if tries < 10 || tries > 100 {
+			t.Errorf("tried %d times in 20 s", tries)
+		}
+		bad.Heal()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if s.Err() != nil || len(s.List(cell)) != 1 || !s.Kept(s.List(cell)[0].ID) {
+			t.Errorf("the disk is well again: %v", s.Err())
+		}
+	})
+}
+
 // victim puts events for ever and says which are kept.
 func victim(dir string) {
 	a, err := trust.NewAuthority("yongqing", dir)
