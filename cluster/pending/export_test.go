@@ -109,8 +109,6 @@ func (q Queued) Cast(lane alerts.Lane, topic, b string) { q.k.cast(lane, topic, 
 // Waits is how many bytes wait, and may at most.
 func (q Queued) Waits() (now, most int) { return q.k.waiting.size, maxWaiting }
 
-func (q Queued) Links() *Links { return q.k.l }
-
 // Drain is what would be written now, in order.
 func (q Queued) Drain() (out []string) {
 	for b := q.k.next(); b != nil; b = q.k.next() {

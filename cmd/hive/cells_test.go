@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,38 +27,27 @@ func TestCellsOfARunningCounty(t *testing.T) {
 			t.Errorf("demo: %v", err)
 		}
 	}()
-	until := func(what string, within time.Duration, args []string, want ...string) {
+	shows := func(what string, within time.Duration, args []string, want ...string) {
 		t.Helper()
-		end := time.Now().Add(within)
-		for {
+		until(t, within, what, func() bool {
 			out, err := hive(t, args...)
-			ok := err == nil
-			for _, w := range want {
-				ok = ok && strings.Contains(out, w)
-			}
-			if ok {
-				return
-			}
-			if time.Now().After(end) {
-				t.Fatalf("%s: %v %s", what, err, out)
-			}
-			time.Sleep(100 * time.Millisecond)
-		}
+			return err == nil && !slices.ContainsFunc(want, func(w string) bool { return !strings.Contains(out, w) })
+		})
 	}
-	until("the demo starts", 30*time.Second, []string{"cells", "--url", url}, "yongqing", "home cell")
+	shows("the demo starts", 30*time.Second, []string{"cells", "--url", url}, "yongqing", "home cell")
 	if _, err := hive(t, "cells", "form", "caojiawu", "--township", "曹家务乡", "--as", "disp-li", "--url", url); err == nil || !strings.Contains(err.Error(), "admin") {
 		t.Errorf("a dispatcher forms a cell: %v", err)
 	}
-	until("a cell is formed", 30*time.Second, []string{"cells", "form", "caojiawu", "--township", "曹家务乡", "--as", "admin-yu", "--url", url}, "on the record as entry")
-	until("it is shown", 10*time.Second, []string{"cells", "--url", url}, "caojiawu-post,caojiawu-works", "曹家务乡")
-	until("its stations follow it", 20*time.Second, []string{"status", "--url", fmt.Sprintf("http://127.0.0.1:%d", port+2)}, "caojiawu  leader")
+	shows("a cell is formed", 30*time.Second, []string{"cells", "form", "caojiawu", "--township", "曹家务乡", "--as", "admin-yu", "--url", url}, "on the record as entry")
+	shows("it is shown", 10*time.Second, []string{"cells", "--url", url}, "caojiawu-post,caojiawu-works", "曹家务乡")
+	shows("its stations follow it", 20*time.Second, []string{"status", "--url", fmt.Sprintf("http://127.0.0.1:%d", port+2)}, "caojiawu  leader")
 	if _, err := hive(t, "cells", "form", "caojiawu", "--township", "韩村镇", "--as", "admin-yu", "--url", url); err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("formed twice: %v", err)
 	}
 	if _, err := hive(t, "cells", "move", "--to", "nowhere", "--station", "zhangyong", "--as", "admin-yu", "--url", url); err == nil || !strings.Contains(err.Error(), "no cell nowhere") {
 		t.Errorf("moved nowhere: %v", err)
 	}
-	until("a station moves", 10*time.Second, []string{"cells", "move", "--to", "caojiawu", "--station", "zhangyong", "--as", "admin-yu", "--url", url}, "on the record")
-	until("the cell ends", 10*time.Second, []string{"cells", "merge", "caojiawu", "--into", "yongqing", "--as", "admin-yu", "--url", url}, "on the record")
-	until("that is shown", 10*time.Second, []string{"cells", "--url", url}, "merged into yongqing")
+	shows("a station moves", 10*time.Second, []string{"cells", "move", "--to", "caojiawu", "--station", "zhangyong", "--as", "admin-yu", "--url", url}, "on the record")
+	shows("the cell ends", 10*time.Second, []string{"cells", "merge", "caojiawu", "--into", "yongqing", "--as", "admin-yu", "--url", url}, "on the record")
+	shows("that is shown", 10*time.Second, []string{"cells", "--url", url}, "merged into yongqing")
 }
