@@ -35,6 +35,8 @@ func TestCellsOfARunningCounty(t *testing.T) {
 		})
 	}
 	shows("the demo starts", 30*time.Second, []string{"cells", "--url", url}, "yongqing", "home cell")
+	// Who founds a cell is chosen among those that are met: the post before the enterprise.
+	shows("all are met", 30*time.Second, []string{"status", "--url", url}, "caojiawu-post   曹家务乡派出所  alive", "caojiawu-works  曹家务家具厂站  alive")
 	if _, err := hive(t, "cells", "form", "caojiawu", "--township", "曹家务乡", "--as", "disp-li", "--url", url); err == nil || !strings.Contains(err.Error(), "admin") {
 		t.Errorf("a dispatcher forms a cell: %v", err)
 	}
