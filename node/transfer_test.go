@@ -224,3 +224,89 @@ func TestAVoterThatMovesIsReplaced(t *testing.T) {
 		m.homeIs(home, id)
 	})
 }
+
+// Two stations that know different things of the county's cells take the same alert: one has not heard that the
+// township went to another cell. It ends as one matter in one cell's record, and sounds once.
+func TestOneAlertIntoTwoCellsBecomesOneMatter(t *testing.T) {
+	inBigCounty(t, func(m *mesh) {
+		m.net.Isolate("w1") // it still believes that west is of the home cell
+		m.govern("n-post", "/v1/cells", map[string]any{"cell": west, "townships": []string{"西乡"}})
+		m.eventually(time.Minute, "west works", func() bool { return m.nodes["w2"].leader(west) != "" })
+		here, there := m.screen("vol-w1", "w1", nil), m.screen("vol-w2", "w2", []float64{116.52, 39.30})
+		alert := scene("abduction", "w1", "twice")
+		var ids []string
+		for _, at := range []string{"w1", "w2"} {
+			status, out := m.call(at, "POST", "/v1/alerts", m.signIn(at, map[string]any{"person": "disp-n1"}), alert)
+			if status != http.StatusAccepted {
+				t.Fatalf("raise at %s: %d %v", at, status, out)
+			}
+			ids = append(ids, out["incident"].(string))
+		}
+		id := ids[0]
+		if ids[1] != id {
+			t.Fatalf("the same alert is %s at one station and %s at the other", id, ids[1])
+		}
+		here.hears(id, time.Second)
+		there.hears(id, time.Second)
+		if at, _ := m.nodes["w1"].Incident(incidentID(id)); at.Cell != home {
+			t.Fatalf("w1 raised it for %s: it knew of the change", at.Cell)
+		}
+		m.work(id, "w1") // for the old cell, too
+		m.net.Heal()
+		m.homeIs(west, id)
+		m.whole(id, west, map[alerts.Kind]int{alerts.KindRaised: 1, alerts.KindAccepted: 1})
+		if status, out := m.do("w-post", "disp-w-post", id, map[string]any{"kind": "resolved", "code": "found"}); status != http.StatusAccepted {
+			t.Fatalf("resolve: %d %v", status, out)
+		}
+		m.homeIs(west, id)
+		here.once(id)
+		there.once(id)
+	})
+}
+
+// A voter that slept through the end of its cell wakes with an old view of who votes. Nobody votes with it: the
+// record stays as it was sealed, at the sleeper too, and what it signed for the old cell goes to the successor.
+func TestAVoterThatSleptThroughTheSealIsRefused(t *testing.T) {
+	inThreeCells(t, func(m *mesh) {
+		id, _, _ := m.raise("w1", scene("abduction", "w1", "before-sleep"))
+		m.homeIs(west, id)
+		if s, _ := m.nodes["w1"].county.Status(west); !slices.Contains(s.Voters, "w1") {
+			t.Fatalf("w1 does not vote in west: %v", s.Voters)
+		}
+		m.net.Isolate("w1")
+		late, _, _ := m.raise("w1", scene("abduction", "w1", "just-before-sleep"))
+		m.stop("w1")
+		m.govern("n-post", "/v1/cells/west/merge", map[string]any{"into": east})
+		sealedAt := func(at string) (index uint64) {
+			sealed := false
+			m.nodes[at].county.Read(west, func(s *alerts.State) { _, sealed = s.SealedInto() })
+			if s, _ := m.nodes[at].county.Status(west); sealed {
+				index = s.Index
+			}
+			return index
+		}
+		m.eventually(time.Minute, "west is sealed", func() bool { return sealedAt("w2") > 0 && sealedAt("w-post") > 0 })
+		end := sealedAt("w2")
+		// The sleeper and one other would be two of three; whoever knows better is out of reach.
+		two := []string{"w1", "w2"}
+		m.net.Heal()
+		m.net.Split(two, slices.DeleteFunc(slices.Clone(bigCounty), func(s string) bool { return slices.Contains(two, s) }))
+		m.start("w1")
+		led := false
+		for range 60 {
+			time.Sleep(time.Second)
+			led = led || m.nodes["w1"].leads(west) || m.nodes["w2"].leads(west)
+		}
+		if led {
+			t.Error("an ended cell has a leader again")
+		}
+		m.net.Heal()
+		m.homeIs(east, id, late)
+		m.whole(late, east, map[alerts.Kind]int{alerts.KindRaised: 1})
+		for _, s := range []string{"w1", "w2", "w-post"} {
+			if at := sealedAt(s); at != end {
+				t.Errorf("%s has %d entries of west, which was sealed at %d", s, at, end)
+			}
+		}
+	})
+}

@@ -32,6 +32,8 @@ type station struct {
 	links *pending.Links
 	sync  *pending.Sync
 	peers []pending.Peer
+	lanes []pending.Lane // what it holds of open alarms, where a test is about those
+	about pending.LaneHolder
 
 	mu       sync.Mutex
 	kept     map[alerts.Hash]map[alerts.StationID]bool
@@ -44,12 +46,19 @@ type station struct {
 
 func newMesh(t *testing.T, names ...alerts.StationID) *mesh {
 	t.Helper()
+	m := newStations(t, names...)
+	m.meet()
+	return m
+}
+
+// newStations are those of a mesh that have not met yet.
+func newStations(t *testing.T, names ...alerts.StationID) *mesh {
+	t.Helper()
 	m := &mesh{t: t, net: memnet.New(1), a: authority(t), on: map[alerts.StationID]*station{}}
 	for _, s := range names {
 		host := m.net.Host(string(s))
 		m.on[s] = m.open(host, host.Addr(9080), s)
 	}
-	m.meet()
 	return m
 }
 
@@ -96,14 +105,25 @@ func (s *station) start() {
 	})
 	s.sync = pending.OpenSync(pending.SyncConfig{
 		Port: s.port, Ring: s.ring, Set: s.set, Peers: peers, Recorded: s.isRecorded, OnKept: s.onKept,
-		Heads: func() []pending.Head { return []pending.Head{{Cell: cell, Epoch: 1, Index: s.index, Chain: s.chain}} },
+		Heads: s.heads,
 		Behind: func(_ alerts.CellID, _ alerts.StationID, index uint64) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.behind = index
 		},
+		Lanes: func() []pending.Lane { return s.lanes }, Holder: s.about,
 		Log: zap.NewNop(),
 	})
+}
+
+func (s *station) heads() []pending.Head {
+	out := []pending.Head{{Cell: cell, Epoch: 1, Index: s.index, Chain: s.chain}}
+	for _, l := range s.lanes {
+		if l.Follows {
+			out = append(out, pending.Head{Cell: l.Cell, Epoch: 1})
+		}
+	}
+	return out
 }
 
 func (s *station) isRecorded(_ alerts.CellID, _ alerts.IncidentID, id alerts.Hash) bool {
