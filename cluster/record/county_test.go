@@ -349,3 +349,21 @@ func (c *county) checkRecords() {
 		}
 	}
 }
+
+func others(not alerts.StationID) (out []alerts.StationID) {
+	for _, s := range three {
+		if s != not {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (c *county) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *county) write(path string, b []byte) { c.t.Helper(); c.must(os.WriteFile(path, b, 0o600)) }
