@@ -55,7 +55,7 @@ func TestARottenEntryIsFetchedAgain(t *testing.T) {
 			}
 		}
 		c.raise("zhangyong")
-		c.eventually(10*time.Second, "and goes on", c.allRecorded(three...))
+		c.eventually(time.Minute, "and goes on", func() bool { return c.allRecorded(three...)() && c.allRecorded("zhangyong")() })
 		c.checkRecords()
 		c.end()
 	})
