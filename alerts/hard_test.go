@@ -26,7 +26,7 @@ func TestRefusedVoidMakesTheSearchContinue(t *testing.T) {
 	}
 	w, due := s.rules.Due(s.now(), 0)
 	if !due || !w.Continues {
-		t.Fatalf("due %v: %+v", due, w)
+		t.Fatalf("nobody says that the search continues: due %v: %+v", due, w)
 	}
 	if !AlarmLane(KindRegistered) {
 		t.Error("void ends an alarm, and stations of other cells would not hear of it")

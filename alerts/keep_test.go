@@ -207,7 +207,7 @@ func TestPendingOrder(t *testing.T) {
 		got = append(got, l.Event.ID)
 	}
 	if diff := cmp.Diff([]Hash{raised.ID, b.ID, a.ID, c.ID}, got); diff != "" {
-		t.Error(diff)
+		t.Errorf("pending events do not stand in the order (step, name): %s", diff)
 	}
 	if heads := s.look(c, a, b).Heads; !cmp.Equal(heads, []Hash{b.ID, c.ID}) {
 		t.Errorf("heads %v", heads)

@@ -227,7 +227,7 @@ func TestRefusedEndMakesTheSearchContinue(t *testing.T) {
 	}
 	w, due := s.rules.Due(s.now(), 0)
 	if !due || !w.Continues || w.Number != 2 || w.Ring != 1000 {
-		t.Fatalf("due %v: %+v", due, w)
+		t.Fatalf("nobody says that the search continues: due %v: %+v", due, w)
 	}
 	s.tell(Accepted, "village", "", w)
 	if got := s.hears(s.now(), at("vol", 500, Volunteer), 1); !cmp.Equal(got, []int{2}) {
