@@ -208,6 +208,30 @@ func TestCellsSplitAndMerge(t *testing.T) {
 	})
 }
 
+// Before the record has it, a decision on the county is nobody's right to anything: a post that is cut off makes
+// no cell of its own, with a record that nobody else would know of.
+func TestADecisionOnTheCountyCountsOnceItIsRecorded(t *testing.T) {
+	inBigCounty(t, func(m *mesh) {
+		m.net.Isolate("n-post")
+		token := m.signIn("n-post", map[string]any{"person": "chief"})
+		change := map[string]any{"cell": west, "townships": []string{"西乡"}, "stations": []string{"n-post"}}
+		status, out := m.call("n-post", "POST", "/v1/cells", token, change)
+		if kept, _ := out["kept"].(map[string]any); status != http.StatusAccepted || kept["recorded"] == true {
+			t.Fatalf("a decision that nobody can record now: %d %v", status, out)
+		}
+		for range 30 {
+			if n := m.nodes["n-post"]; n.county.Own() != home || len(n.Cells()) != 1 {
+				t.Fatalf("what is not recorded counts: n-post works for %s and follows %v", n.county.Own(), n.Cells())
+			}
+			time.Sleep(time.Second)
+		}
+		m.net.Heal()
+		m.eventually(time.Minute, "what is recorded counts, everywhere", func() bool {
+			return m.nodes["w1"].county.Own() == west && m.nodes["n-post"].county.Own() == west && m.follow()
+		})
+	})
+}
+
 // A voter that works for another cell is counted on until somebody of the cell has its place.
 func TestAVoterThatMovesIsReplaced(t *testing.T) {
 	inThreeCells(t, func(m *mesh) {

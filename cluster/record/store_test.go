@@ -212,6 +212,59 @@ func TestFoldTakesEachEntryOnceFromBothSides(t *testing.T) {
 	}
 }
 
+func TestEntriesUponAnotherRecordAreNotTaken(t *testing.T) {
+	list := rawEntries(t, signer(t), 5)
+	f := newTestFold(t)
+	if err := f.Feed(alerts.Hash{}, 0, alerts.Hash{}, list[:3]); err != nil {
+		t.Fatal(err)
+	}
+	err := f.Feed(alerts.Hash{}, 3, alerts.Hash{1}, list[3:])
+	if !errors.Is(err, ErrDiverged) || !errors.Is(f.Err(), ErrDiverged) || f.Head().Index != 3 {
+		t.Errorf("entries upon another record: %v; at %d, stands still: %v", err, f.Head().Index, f.Err())
+	}
+}
+
+// TestASnapshotKnowsWhatItHolds: what comes again after a restore counts no second time, neither where the whole
+// record came by the snapshot nor where it lay here before.
+func TestASnapshotKnowsWhatItHolds(t *testing.T) {
+	list := rawEntries(t, signer(t), 4)
+	f := newTestFold(t)
+	m := &fsm{fold: f, at: Head{Epoch: firstEpoch}}
+	data, err := batch{Version: batchVersion, Entries: list}.encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Apply(&raft.Log{Data: data}); err != nil {
+		t.Fatal(err)
+	}
+	var s sink
+	if err := (snapshot{f, m.at}).write(&s); err != nil {
+		t.Fatal(err)
+	}
+	for _, had := range []int{0, len(list)} {
+		g := newTestFold(t)
+		if err := g.Feed(alerts.Hash{}, 0, alerts.Hash{}, list[:had]); err != nil {
+			t.Fatal(err)
+		}
+		if err := (&fsm{fold: g, at: Head{Epoch: firstEpoch}}).Restore(io.NopCloser(bytes.NewReader(s.Bytes()))); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range list {
+			e, err := wire.DecodeEntry(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := g.state.Hash()
+			if v := rules().Judge(g.state, e.Event, alerts.Standing{}, e.At); v.Code != alerts.Duplicate {
+				t.Errorf("with %d entries before: entry %d of the snapshot comes again and is %v", had, e.Index, v.Code)
+			}
+			if g.state.Apply(e); g.state.Hash() != before {
+				t.Errorf("with %d entries before: entry %d of the snapshot counts twice", had, e.Index)
+			}
+		}
+	}
+}
+
 const childEnv = "HIVEMESH_RECORD_CHILD"
 
 // child writes logs and entries until it is killed, and says after each that it is kept.

@@ -48,9 +48,18 @@ func (w *world) do(k Work) {
 		if !ok {
 			return
 		}
-		w.crowd.Go(func() { w.decide(w.devices[k.Rival], in, Work{Kind: k.Kind, Number: k.Number + 1}) })
+		w.crowd.Go(func() { w.decide(w.devices[k.Rival], in, Work{Kind: k.rivals(), Number: k.Number + 1}) })
 		w.decide(w.devices[k.Who], in, k)
 	}
+}
+
+// rivals is what the other dispatcher decides in a duel: the same, or, where one closes the matter, at times to
+// send somebody to it, which is another field.
+func (k Work) rivals() alerts.Kind {
+	if k.Kind == alerts.KindResolved && k.Number%2 == 0 {
+		return alerts.KindAssigned
+	}
+	return k.Kind
 }
 
 func raiseID(n int) string { return fmt.Sprintf("raise-%d", n) }
