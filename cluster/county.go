@@ -71,6 +71,7 @@ type County struct {
 	news     *trust.News
 	compares compares
 	evens    evens
+	began    time.Time
 	gossip   atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
 	set      *pending.Set
 	links    *pending.Links
@@ -97,7 +98,7 @@ type County struct {
 // Open starts everything; on error what was started is stopped again.
 func Open(cfg Config) (_ *County, err error) {
 	c := &County{
-		cfg: cfg, log: cfg.Log, follow: make(chan struct{}, 1),
+		cfg: cfg, log: cfg.Log, began: time.Now(), follow: make(chan struct{}, 1),
 		cells: map[alerts.CellID]*record.Cell{}, has: map[alerts.CellID]part{},
 	}
 	c.lanes.sure, c.lanes.ended = map[alerts.Hash]pending.Done{}, map[farKey]time.Time{}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/disk"
@@ -149,9 +151,33 @@ func (c *County) Links() pending.Stats { return c.links.Stats() }
 // Disk is how this station's disk stands, and why what is put here does not reach it now, or nil.
 func (c *County) Disk() (disk.Space, error) { return c.disk.Space(), c.set.Err() }
 
+// meetWithin is how long a station that has met nobody is not ready: three rounds of gossip's search for its
+// seeds. Longer would keep a village that is cut off, or whose seeds burnt, from ever being ready by itself.
+const meetWithin = 30 * time.Second
+
+// alone says that this station has somebody to look for and has met nobody since it started, or nil.
+func (c *County) alone() error {
+	seeds := c.gossip.Load().Awaits()
+	if len(seeds) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this station knows no other station yet: none of its seeds (%s) has answered since it started", strings.Join(seeds, ", "))
+}
+
+// Warnings are what whoever watches this station should look into although it serves in full.
+func (c *County) Warnings() []string {
+	if err := c.alone(); err != nil && time.Since(c.began) >= meetWithin {
+		return []string{err.Error() + "; it serves its own place alone"}
+	}
+	return nil
+}
+
 // Ready says why this station cannot serve its cells' records, or nil. The alarm lane works all the same.
 func (c *County) Ready() error {
 	var errs []error
+	if err := c.alone(); err != nil && time.Since(c.began) < meetWithin {
+		errs = append(errs, err)
+	}
 	if n, gone := c.cfg.Ring.Gone(c.cfg.Identity.Station); gone {
 		errs = append(errs, fmt.Errorf("this station is %s: no other meets it any more, it serves this place alone", n.Why))
 	}

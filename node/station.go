@@ -315,6 +315,9 @@ func (n *Node) Verify(token string) ([]byte, alerts.StationID, error) {
 // Ready implements web.Station.
 func (n *Node) Ready() error { return n.county.Ready() }
 
+// Warnings implements web.Station.
+func (n *Node) Warnings() []string { return n.county.Warnings() }
+
 // Record runs f on the fold of a cell under its lock, for those who check a county rather than serve it;
 // false where this station does not follow the cell. f must not keep the State.
 func (n *Node) Record(cell alerts.CellID, f func(*alerts.State)) bool { return n.read(cell, f) }

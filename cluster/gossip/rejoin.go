@@ -110,6 +110,26 @@ func (g *Gossip) missing(joined map[string]bool) (addrs []string) {
 	return addrs
 }
 
+// Awaits is whom this station looks for while it has met nobody since it started: its seeds. None once it has met
+// another station, and none at the first of a county, which has no seeds but maybe itself.
+func (g *Gossip) Awaits() (seeds []string) {
+	own := make(map[string]bool)
+	for _, m := range g.members.list() {
+		switch {
+		case m.Station == g.self:
+			own[m.addr], own[m.Mesh] = true, true
+		case !m.Since.IsZero():
+			return nil
+		}
+	}
+	for _, seed := range g.seeds {
+		if !own[seed] {
+			seeds = append(seeds, seed)
+		}
+	}
+	return seeds
+}
+
 // toCompare is with whom to compare notes: anybody alive, while somebody came or went lately.
 func (g *Gossip) toCompare() (addrs []string) {
 	all := g.members.list()

@@ -21,6 +21,7 @@ import (
 
 	"hivemesh/alerts"
 	"hivemesh/node"
+	"hivemesh/node/web"
 )
 
 type demoCmd struct {
@@ -126,7 +127,11 @@ func (c demoCmd) together(ctx context.Context, to console, data *node.County, cf
 	if err := starting.Wait(); err != nil {
 		return err
 	}
+	strangers := met(ctx, cfgs)
 	c.announce(to.out, data, cfgs)
+	if strangers != nil {
+		fmt.Fprintln(to.out, "\nNot all have met yet:", strangers)
+	}
 	fmt.Fprintf(to.out, "\nCtrl-C stops. The stations' log is %s.\n", file.Name())
 	ended := make(chan error, len(running))
 	for k, s := range running {
@@ -187,8 +192,12 @@ func (c demoCmd) separate(ctx context.Context, to console, data *node.County, cf
 		})
 		lines.print(id, fmt.Sprintf("process %d", cmd.Process.Pid))
 	}
+	strangers := met(ctx, cfgs)
 	lines.do(func(w io.Writer) {
 		c.announce(w, data, cfgs)
+		if strangers != nil {
+			fmt.Fprintln(w, "\nNot all have met yet:", strangers)
+		}
 		fmt.Fprintln(w, "\nEach station is a process of its own: kill one and see. Ctrl-C stops all of them.")
 	})
 	<-ctx.Done()
@@ -202,6 +211,53 @@ func endOf(err error) string {
 		return "by itself"
 	}
 	return err.Error()
+}
+
+const (
+	// meetAll is how long the addresses are held back for the stations to have met: what somebody tries first
+	// should not fail because they have not. It leaves room in the ten seconds that a start may take.
+	meetAll = 8 * time.Second
+	// lookAgain is the pause between two looks at who has met whom.
+	lookAgain = 50 * time.Millisecond
+)
+
+// met waits until every station of the demo knows all of them to be alive, and says who does not in time.
+func met(ctx context.Context, cfgs []node.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, meetAll)
+	defer cancel()
+	var last error
+	for {
+		var errs []error
+		for _, cfg := range cfgs {
+			if err := knows(ctx, cfg, len(cfgs)); err != nil {
+				errs = append(errs, err)
+			}
+		}
+		if ctx.Err() == nil { // else it says only that the time is up
+			last = errors.Join(errs...)
+		}
+		if last == nil || sleepUntil(ctx, time.Now().Add(lookAgain)) != nil {
+			return last
+		}
+	}
+}
+
+// knows says what a station lacks of all, by its own word.
+func knows(ctx context.Context, cfg node.Config, all int) error {
+	name, alive := filepath.Base(cfg.Dir), 0
+	var m web.MeshInfo
+	if err := get(ctx, "http://"+cfg.HTTP+"/v1/mesh", &m); err != nil {
+		return fmt.Errorf("%s does not answer: %w", name, err)
+	}
+	for _, x := range m.Members {
+		if x.Alive {
+			alive++
+		}
+	}
+	if alive < all {
+		return fmt.Errorf("%s knows %d of %d", name, alive, all)
+	}
+	return nil
 }
 
 // announce prints where everything is and who may sign in.

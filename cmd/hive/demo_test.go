@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"hivemesh/node"
 )
 
 // A demo in five processes that is killed with -9 leaves none of them behind.
@@ -35,4 +39,38 @@ func TestKilledDemoTakesItsStationsAlong(t *testing.T) {
 	}
 	cmd.Wait()
 	until(t, 30*time.Second, "none of them answers any more", func() bool { return answers() == 0 })
+}
+
+// Whoever opens one of the addresses as soon as they are printed finds a county that knows itself.
+func TestTheDemoPrintsItsAddressesOnceAllHaveMet(t *testing.T) {
+	port := freePorts(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var said buffer
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"demo", "--port", fmt.Sprint(port), "--dir", t.TempDir()}, console{&said, &said})
+	}()
+	until(t, 30*time.Second, "the addresses are printed", func() bool { return strings.Contains(said.String(), "/kiosk") })
+	for k := range 5 {
+		at := node.Config{Dir: fmt.Sprint(port + k), HTTP: fmt.Sprintf("127.0.0.1:%d", port+k)}
+		if err := knows(ctx, at, 5); err != nil && !strings.Contains(said.String(), "Not all have met yet") {
+			t.Errorf("the addresses were printed, and station %v of 5", err)
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Errorf("demo: %v", err)
+	}
+}
+
+// A station that never comes holds the addresses back for a bounded time, and is named.
+func TestTheDemoSaysWhoIsNotThere(t *testing.T) {
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	gone := httptest.NewServer(http.NotFoundHandler())
+	at := strings.TrimPrefix(gone.URL, "http://")
+	gone.Close()
+	if err := met(ctx, []node.Config{{Dir: "x/caojiawu-works", HTTP: at}}); err == nil || !strings.Contains(err.Error(), "caojiawu-works does not answer") {
+		t.Errorf("a station that is not there: %v", err)
+	}
 }

@@ -353,6 +353,10 @@ func TestHealthReadinessAndTables(t *testing.T) {
 		if a := get("/readyz"); a.status != 503 || !strings.Contains(a.problem(t).Detail, "upgrade") {
 			t.Errorf("readyz: %d %s", a.status, a.body)
 		}
+		v.at("xinzhuang").notReady, v.at("xinzhuang").warnings = nil, []string{"this station knows no other station yet"}
+		if a := get("/readyz"); a.status != 200 || !strings.Contains(a.body, "knows no other station yet") {
+			t.Errorf("readyz with a warning: %d %s", a.status, a.body)
+		}
 		a := get("/metrics")
 		for _, want := range []string{"hive_http_requests_total", "hive_sockets", "hive_http_request_seconds"} {
 			if !strings.Contains(a.body, want) {

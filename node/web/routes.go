@@ -179,5 +179,9 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = json.NewEncoder(w).Encode(map[string]any{"ready": true, "disk": s.station.Mesh().Disk.Level})
+	said := map[string]any{"ready": true, "disk": s.station.Mesh().Disk.Level}
+	if warnings := s.station.Warnings(); len(warnings) > 0 {
+		said["warnings"] = warnings
+	}
+	_ = json.NewEncoder(w).Encode(said)
 }

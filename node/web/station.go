@@ -72,6 +72,8 @@ type Station interface {
 
 	// Ready says why this station is not ready to serve, or nil.
 	Ready() error
+	// Warnings are what whoever watches this station should look into although it is ready.
+	Warnings() []string
 }
 
 // KeepWait is how long a raise waits for the fsync before it answers "not kept yet" (400 ms, so

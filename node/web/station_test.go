@@ -23,6 +23,7 @@ type fakeStation struct {
 	looking  bool
 	hung     bool // the disk: nothing is kept
 	notReady error
+	warnings []string
 }
 
 func (s *fakeStation) Self() StationInfo {
@@ -257,7 +258,8 @@ func (s *fakeStation) Verify(token string) ([]byte, alerts.StationID, error) {
 	}
 	return payload, s.info.ID, nil
 }
-func (s *fakeStation) Ready() error { return s.notReady }
+func (s *fakeStation) Ready() error       { return s.notReady }
+func (s *fakeStation) Warnings() []string { return s.warnings }
 
 func (c *county) tellStations() {
 	c.mu.Lock()
