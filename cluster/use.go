@@ -133,13 +133,26 @@ func (c *County) Survey(ctx context.Context, cell alerts.CellID, survivors []ale
 	return r.Survey(ctx, survivors)
 }
 
-// Recover begins a new epoch of a cell's record upon this station's copy; see record.Cell.Recover.
-func (c *County) Recover(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID) error {
+// Recover begins a new epoch of a cell's record upon this station's copy; see record.Cell.Recover, and, where sig
+// is given, RecoverWith.
+func (c *County) Recover(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID, sig []byte) error {
 	r := c.cell(cell)
 	if r == nil {
 		return fmt.Errorf("this station does not follow cell %q", cell)
 	}
+	if len(sig) > 0 {
+		return r.RecoverWith(ctx, survivors, sig)
+	}
 	return r.Recover(ctx, survivors)
+}
+
+// Warrant is what the county's authority signs for Recover.
+func (c *County) Warrant(ctx context.Context, cell alerts.CellID, survivors []alerts.StationID) ([]byte, error) {
+	r := c.cell(cell)
+	if r == nil {
+		return nil, fmt.Errorf("this station does not follow cell %q", cell)
+	}
+	return r.Warrant(ctx, survivors)
 }
 
 // Traffic is what goes over the mesh port, by protocol.

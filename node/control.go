@@ -72,12 +72,15 @@ func (n *Node) withControl(public http.Handler) (http.Handler, error) {
 		return asked(w, r, func(ctx context.Context, s Survivors) (Survey, error) { return n.Survey(ctx, s), nil })
 	})
 	handle("POST /control/recover", func(w http.ResponseWriter, r *http.Request) error {
-		return asked(w, r, func(ctx context.Context, s Survivors) (Survey, error) {
-			if err := n.Recover(ctx, s); err != nil {
+		return asked(w, r, func(ctx context.Context, a Recovery) (Survey, error) {
+			if err := n.Recover(ctx, a); err != nil {
 				return Survey{}, err
 			}
-			return n.Survey(ctx, s), nil
+			return n.Survey(ctx, a.Survivors), nil
 		})
+	})
+	handle("POST /control/warrant", func(w http.ResponseWriter, r *http.Request) error {
+		return asked(w, r, n.Warrant)
 	})
 	handle("POST /control/snapshot", func(w http.ResponseWriter, _ *http.Request) error { return n.Snapshot(w) })
 	return mux, nil
@@ -103,6 +106,17 @@ type Survivors struct {
 	Stations []alerts.StationID `json:"stations"`
 }
 
+// Recovery is an operator's word that a cell goes on with its survivors.
+type Recovery struct {
+	Survivors
+	Signature []byte `json:"signature,omitempty"` // the authority's, on a warrant
+}
+
+// Warrant is what the county's authority signs for a Recovery.
+type Warrant struct {
+	Bytes []byte `json:"bytes"`
+}
+
 // Survey is how the survivors' copies of a cell's record stand, the furthest first.
 type Survey struct {
 	Cell      alerts.CellID     `json:"cell"`
@@ -121,8 +135,14 @@ func (n *Node) Survey(ctx context.Context, s Survivors) Survey {
 }
 
 // Recover begins a new epoch upon this station's copy.
-func (n *Node) Recover(ctx context.Context, s Survivors) error {
-	return n.county.Recover(ctx, cmp.Or(s.Cell, n.identity.Cell), s.Stations)
+func (n *Node) Recover(ctx context.Context, a Recovery) error {
+	return n.county.Recover(ctx, cmp.Or(a.Cell, n.identity.Cell), a.Stations, a.Signature)
+}
+
+// Warrant is what the authority is to sign, as this station's copy stands now.
+func (n *Node) Warrant(ctx context.Context, s Survivors) (Warrant, error) {
+	b, err := n.county.Warrant(ctx, cmp.Or(s.Cell, n.identity.Cell), s.Stations)
+	return Warrant{b}, err
 }
 
 // Operator speaks to the station that runs on a directory, for whoever can read it.
@@ -146,12 +166,20 @@ func OpenOperator(dir string) (Operator, error) {
 
 // Survey asks how the survivors stand.
 func (o Operator) Survey(ctx context.Context, s Survivors) (out Survey, err error) {
-	return out, o.ask(ctx, "/control/survey", s, &out)
+	err = o.ask(ctx, "/control/survey", s, &out)
+	return out, err
 }
 
 // Recover begins a new epoch of a cell's record upon the asked station's copy; see record.Cell.Recover.
-func (o Operator) Recover(ctx context.Context, s Survivors) (out Survey, err error) {
-	return out, o.ask(ctx, "/control/recover", s, &out)
+func (o Operator) Recover(ctx context.Context, a Recovery) (out Survey, err error) {
+	err = o.ask(ctx, "/control/recover", a, &out)
+	return out, err
+}
+
+// Warrant asks what the authority is to sign.
+func (o Operator) Warrant(ctx context.Context, s Survivors) (out Warrant, err error) {
+	err = o.ask(ctx, "/control/warrant", s, &out)
+	return out, err
 }
 
 // Snapshot is one of all that the station has. What comes is to be read by InspectSnapshot before it counts: a

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -99,6 +100,7 @@ type SnapshotReport struct {
 	At     time.Time // by the clock of the station that made it
 	Known  int       // stations whose certificates are inside
 	Cells  []SnapshotCellReport
+	Lacks  []alerts.CellID // cells of the county that the station did not follow
 }
 
 // SnapshotCellReport is one cell's part of a report.
@@ -159,10 +161,26 @@ func (i *inspector) Pending(cell int, _ alerts.Event) error {
 func (i *inspector) end(cell int) error {
 	r, check := &i.report.Cells[cell], i.check[cell]
 	r.Read = r.Entries - check.Left()
-	check.Read(func(s *alerts.State) { r.Incidents = len(s.Incidents()) })
+	check.Read(func(s *alerts.State) {
+		r.Incidents = len(s.Incidents())
+		if d := s.Directory(); d != nil {
+			i.report.Lacks = i.lacks(d)
+		}
+	})
 	err := check.End()
 	r.Checked = err == nil
 	return err
+}
+
+// lacks are the cells that go on by the directory and are not in the snapshot.
+func (i *inspector) lacks(d *alerts.Directory) (out []alerts.CellID) {
+	for _, e := range d.Cells {
+		inside := slices.ContainsFunc(i.report.Cells, func(c SnapshotCellReport) bool { return c.Cell == e.ID })
+		if d.Present(e.ID) == e.ID && !inside {
+			out = append(out, e.ID)
+		}
+	}
+	return out
 }
 
 // ErrNotFresh says that a station has records of its own already.
@@ -180,11 +198,15 @@ func RestoreSnapshot(from io.Reader, dir string) (SnapshotReport, error) {
 			return SnapshotReport{}, fmt.Errorf("%s: %w: %s is there; restore into one that has not run", dir, ErrNotFresh, name)
 		}
 	}
+	root, err := trust.OpenAuthority(filepath.Join(dir, authorityDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return SnapshotReport{}, err
+	}
 	tmp, err := os.MkdirTemp(dir, "restoring-")
 	if err != nil {
 		return SnapshotReport{}, err
 	}
-	r := &restorer{id: id, dir: tmp}
+	r := &restorer{id: id, root: root, dir: tmp}
 	err = cluster.ReadSnapshot(from, r)
 	err = errors.Join(err, r.close(err == nil))
 	if err == nil {
@@ -196,6 +218,7 @@ func RestoreSnapshot(from io.Reader, dir string) (SnapshotReport, error) {
 // restorer is a cluster.SnapshotReader that keeps what it reads, beside where it will lie.
 type restorer struct {
 	id     *trust.Identity
+	root   *trust.Authority // nil: it is not here
 	dir    string
 	head   cluster.SnapshotHead
 	report SnapshotReport
@@ -224,7 +247,7 @@ func (r *restorer) Head(h cluster.SnapshotHead) error {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
-		rec, err := record.NewRestore(dir, c.Copy(), r.id, zap.NewNop())
+		rec, err := record.NewRestore(dir, c.Copy(), r.id, r.root, zap.NewNop())
 		if err != nil {
 			return err
 		}

@@ -266,3 +266,27 @@ func RestoreAuthority(file, dir, passphrase string) (county string, err error) {
 	}
 	return a.County, nil
 }
+
+// SignWarrant signs a warrant with the county's authority: that in a station's directory, or an exported one.
+func SignWarrant(authority, passphrase string, w Warrant) (sig []byte, err error) {
+	info, err := os.Stat(authority)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		a, err := openAuthority(authority)
+		if err != nil {
+			return nil, err
+		}
+		return a.SignBytes(w.Bytes), nil
+	}
+	b, err := os.ReadFile(authority)
+	if err != nil {
+		return nil, err
+	}
+	s, err := trust.OpenExport(b, passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", authority, err)
+	}
+	return s.SignBytes(w.Bytes), nil
+}

@@ -46,7 +46,7 @@ func (c *Cell) learn(raw []byte) error {
 	if err := e.verify(c.cfg.Ring); err != nil {
 		return fmt.Errorf("epoch %d: %w", e.Epoch, err)
 	}
-	if !c.mayBegin(e.By) || !slices.Contains(e.Voters, e.By) {
+	if !e.Root && !c.mayBegin(e.By) || !slices.Contains(e.Voters, e.By) {
 		return fmt.Errorf("epoch %d: %w: %s", e.Epoch, errEra, e.By)
 	}
 	return c.adopt(e, nil)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -257,8 +258,12 @@ func (c *Cell) member(s alerts.StationID) bool {
 	return slices.Contains(c.founders(), s) || ok && who.Cell == c.cfg.Cell
 }
 
-// Voted reports whether a station with this folder of a record has taken part in its raft.
+// Voted reports whether a station with this folder of a record has taken part in its raft, or, of one that was
+// restored, is to begin it.
 func Voted(dir string) bool {
+	if _, err := os.Stat(filepath.Join(dir, seatFile)); err == nil {
+		return true
+	}
 	first, _ := filepath.Glob(filepath.Join(dir, "raft.db"))
 	later, _ := filepath.Glob(filepath.Join(dir, "epoch-*", "raft.db"))
 	return len(first)+len(later) > 0

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/disk"
 	"hivemesh/cluster/trust"
 )
 
@@ -139,16 +140,23 @@ func (k *Check) End() error {
 // Read runs f on what the entries fold to.
 func (k *Check) Read(f func(*alerts.State)) { f(k.f.state) }
 
+// seatFile lies in the folder of a restored record until raft has begun: its station is to vote there, even in a
+// cell that is not its own.
+const seatFile = "restored"
+
 // Restore makes a copy the record of a station that does not run, in an empty directory: a new epoch begins upon
 // it, with that station as its only voter, so that whoever still has more of the old one is told.
 type Restore struct {
 	check *Check
 	store *store
 	id    *trust.Identity
+	root  *trust.Authority
+	dir   string
 }
 
-// NewRestore makes the record in dir.
-func NewRestore(dir string, c Copy, id *trust.Identity, log *zap.Logger) (*Restore, error) {
+// NewRestore makes the record in dir. By the word of root, the county's authority, everybody believes the new epoch;
+// without it (nil), by the station's own, those who would believe it in Cell.Recover.
+func NewRestore(dir string, c Copy, id *trust.Identity, root *trust.Authority, log *zap.Logger) (*Restore, error) {
 	check, err := NewCheck(c)
 	if err != nil {
 		return nil, err
@@ -157,7 +165,7 @@ func NewRestore(dir string, c Copy, id *trust.Identity, log *zap.Logger) (*Resto
 	if err != nil {
 		return nil, err
 	}
-	return &Restore{check, s, id}, nil
+	return &Restore{check, s, id, root, dir}, nil
 }
 
 // Page keeps the entries that follow.
@@ -175,11 +183,30 @@ func (r *Restore) End() (epoch uint64, err error) {
 		return 0, errors.Join(err, r.store.Close())
 	}
 	head := r.check.f.Head()
-	e, err := newEra(r.id, r.check.to.Cell, r.check.Epoch()+1, head, []alerts.StationID{r.id.Station})
+	e, err := r.era(head)
 	if err == nil {
 		err = r.store.Turn(e.raw, head.Index, nil, nil)
 	}
+	if err == nil {
+		err = disk.WriteFile(filepath.Join(r.dir, seatFile), nil, 0o600)
+	}
 	return e.Epoch, errors.Join(err, r.store.Close())
+}
+
+// era is the epoch that begins.
+func (r *Restore) era(head Head) (era, error) {
+	s := statement{
+		Cell: r.check.to.Cell, Epoch: r.check.Epoch() + 1, Index: head.Index, Chain: head.Chain,
+		Voters: []alerts.StationID{r.id.Station}, By: r.id.Station, Root: r.root != nil,
+	}
+	said, err := state(s)
+	if err != nil {
+		return era{}, err
+	}
+	if r.root != nil {
+		return sealEra(s.Cell, said, r.root.SignBytes(eraBytes(said)))
+	}
+	return sealEra(s.Cell, said, r.id.SignBytes(eraBytes(said)))
 }
 
 // Close gives up.

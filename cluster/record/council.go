@@ -270,6 +270,9 @@ func (c *Cell) sweepCouncils() error {
 	if len(e.raw) > 0 {
 		old = append(old, filepath.Join(c.cfg.Dir, "raft.db"), filepath.Join(c.cfg.Dir, "vote"), filepath.Join(c.cfg.Dir, "snapshots"))
 	}
+	if k := c.council(); k != nil && k.raft != nil { // it has begun: its own files show that from now on
+		old = append(old, filepath.Join(c.cfg.Dir, seatFile))
+	}
 	var errs []error
 	for _, path := range old {
 		if filepath.Base(path) != e.folder() {

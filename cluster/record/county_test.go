@@ -49,6 +49,7 @@ type county struct {
 	t        testing.TB
 	net      *memnet.Network
 	dir      string
+	root     *trust.Authority
 	ids      map[alerts.StationID]*trust.Identity
 	founders []alerts.StationID
 	up       map[alerts.StationID]*box
@@ -89,7 +90,7 @@ func foundCounty(t testing.TB, links Profile, founders []alerts.StationID, other
 		t.Fatal(err)
 	}
 	c := &county{
-		t: t, net: memnet.New(1), dir: t.TempDir(), founders: founders, ids: map[alerts.StationID]*trust.Identity{},
+		t: t, net: memnet.New(1), root: a, dir: t.TempDir(), founders: founders, ids: map[alerts.StationID]*trust.Identity{},
 		up: map[alerts.StationID]*box{}, bad: map[alerts.StationID]*disk.Trouble{}, away: map[alerts.StationID]bool{},
 		links: links, blind: map[alerts.StationID]alerts.StationID{}, side: map[alerts.StationID]int{},
 	}

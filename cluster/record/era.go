@@ -24,6 +24,7 @@ type era struct {
 	Base   Head // the last entry before it
 	Voters []alerts.StationID
 	By     alerts.StationID // who said so
+	Root   bool             // by the county authority's signature
 	mark   alerts.Hash      // of the statement; zero for the first epoch, which nobody stated
 	raw    []byte           // the signed statement
 }
@@ -36,10 +37,11 @@ type statement struct {
 	Index   uint64             `cbor:"4,keyasint"` // of the entry it begins upon
 	Chain   alerts.Hash        `cbor:"5,keyasint"` // the running hash there
 	Voters  []alerts.StationID `cbor:"6,keyasint"`
-	By      alerts.StationID   `cbor:"7,keyasint"`
+	By      alerts.StationID   `cbor:"7,keyasint"`           // upon whose copy
+	Root    bool               `cbor:"8,keyasint,omitempty"` // the authority signs it, and not By
 }
 
-// signedStatement carries a statement with the signature of its maker.
+// signedStatement carries a statement with the signature of its maker, or of the authority.
 type signedStatement struct {
 	Said []byte `cbor:"1,keyasint"`
 	Sig  []byte `cbor:"2,keyasint"`
@@ -55,16 +57,26 @@ const forEra = "hivemesh epoch\x00"
 
 func firstEra() era { return era{Epoch: firstEpoch} }
 
-// newEra states an epoch.
+// newEra states an epoch by a station's word.
 func newEra(id *trust.Identity, cell alerts.CellID, epoch uint64, base Head, voters []alerts.StationID) (era, error) {
-	said, err := wire.Canonical.Marshal(statement{
-		Version: statementVersion, Cell: cell, Epoch: epoch, Index: base.Index, Chain: base.Chain,
-		Voters: slices.Sorted(slices.Values(voters)), By: id.Station,
-	})
+	said, err := state(statement{Cell: cell, Epoch: epoch, Index: base.Index, Chain: base.Chain, Voters: voters, By: id.Station})
 	if err != nil {
 		return era{}, err
 	}
-	raw, err := wire.Canonical.Marshal(signedStatement{said, id.SignBytes(append([]byte(forEra), said...))})
+	return sealEra(cell, said, id.SignBytes(eraBytes(said)))
+}
+
+// state encodes a statement.
+func state(s statement) ([]byte, error) {
+	s.Version, s.Voters = statementVersion, slices.Sorted(slices.Values(s.Voters))
+	return wire.Canonical.Marshal(s)
+}
+
+// eraBytes are what the signature of a statement is over.
+func eraBytes(said []byte) []byte { return append([]byte(forEra), said...) }
+
+func sealEra(cell alerts.CellID, said, sig []byte) (era, error) {
+	raw, err := wire.Canonical.Marshal(signedStatement{said, sig})
 	if err != nil {
 		return era{}, err
 	}
@@ -86,18 +98,21 @@ func readEra(cell alerts.CellID, raw []byte) (era, error) {
 		return era{}, fmt.Errorf("%w: epoch %d of cell %q, version %d, %d voters", wire.ErrMalformed, s.Epoch, s.Cell, s.Version, len(s.Voters))
 	}
 	return era{
-		Epoch: s.Epoch, Base: Head{Index: s.Index, Chain: s.Chain}, Voters: s.Voters, By: s.By,
+		Epoch: s.Epoch, Base: Head{Index: s.Index, Chain: s.Chain}, Voters: s.Voters, By: s.By, Root: s.Root,
 		mark: sha256.Sum256(signed.Said), raw: raw,
 	}, nil
 }
 
-// verify checks the maker's signature.
+// verify checks the signature.
 func (e era) verify(ring *trust.Ring) error {
 	var signed signedStatement
 	if err := wire.Strict.Unmarshal(e.raw, &signed); err != nil {
 		return err
 	}
-	return ring.Verify(e.By, append([]byte(forEra), signed.Said...), signed.Sig)
+	if e.Root {
+		return ring.VerifyRoot(eraBytes(signed.Said), signed.Sig)
+	}
+	return ring.Verify(e.By, eraBytes(signed.Said), signed.Sig)
 }
 
 func (e era) newer(than era) bool {

@@ -98,16 +98,75 @@ func (s Standing) furtherThan(o Standing) int {
 // has heard of goes to the new record as pending when they come back, and in another order. It is refused
 // while there is a leader, or another survivor has more.
 func (c *Cell) Recover(ctx context.Context, survivors []alerts.StationID) error {
-	ctx, cancel := context.WithTimeout(ctx, recoverWait)
-	defer cancel()
 	if err := c.checkSurvivors(survivors); err != nil {
 		return err
 	}
+	if !c.mayBegin(c.cfg.Self) {
+		return fmt.Errorf("%w: %s neither votes nor is a police post or an office, so the others would not believe it; recover at one that does, or with the county's authority", ErrSurvivors, c.cfg.Self)
+	}
+	if err := c.await(ctx, survivors); err != nil {
+		return err
+	}
+	next, own, err := c.upcoming(survivors)
+	if err != nil {
+		return err
+	}
+	e, err := newEra(c.cfg.Identity, next.Cell, next.Epoch, Head{Index: next.Index, Chain: next.Chain}, next.Voters)
+	if err != nil {
+		return err
+	}
+	return c.begins(e, own)
+}
+
+// Warrant is what the county's authority is to sign so that RecoverWith may begin a new epoch upon this station's
+// copy, of whatever kind the station is: for a cell of which no station is left whose own word would do.
+func (c *Cell) Warrant(ctx context.Context, survivors []alerts.StationID) ([]byte, error) {
+	said, _, err := c.warrant(ctx, survivors)
+	return eraBytes(said), err
+}
+
+// RecoverWith is Recover by the authority's signature on a Warrant. The error wraps trust.ErrSignature when the
+// record has moved on since.
+func (c *Cell) RecoverWith(ctx context.Context, survivors []alerts.StationID, sig []byte) error {
+	said, own, err := c.warrant(ctx, survivors)
+	if err != nil {
+		return err
+	}
+	e, err := sealEra(c.cfg.Cell, said, sig)
+	if err != nil {
+		return err
+	}
+	if err := e.verify(c.cfg.Ring); err != nil {
+		return fmt.Errorf("not the authority's signature on how this copy stands now: %w", err)
+	}
+	return c.begins(e, own)
+}
+
+func (c *Cell) warrant(ctx context.Context, survivors []alerts.StationID) (said []byte, own [][]byte, err error) {
+	if err := c.checkSurvivors(survivors); err != nil {
+		return nil, nil, err
+	}
+	if err := c.await(ctx, survivors); err != nil {
+		return nil, nil, err
+	}
+	next, own, err := c.upcoming(survivors)
+	if err != nil {
+		return nil, nil, err
+	}
+	next.Root = true
+	said, err = state(next)
+	return said, own, err
+}
+
+// await waits until nothing speaks against a new epoch upon this copy.
+func (c *Cell) await(ctx context.Context, survivors []alerts.StationID) error {
+	ctx, cancel := context.WithTimeout(ctx, recoverWait)
+	defer cancel()
 	var why error // of the try before: the last one may only have run out of time
 	for {
 		err := c.mayRecover(ctx, survivors)
 		if err == nil {
-			break
+			return nil
 		}
 		if ctx.Err() != nil && why != nil {
 			return why
@@ -124,28 +183,28 @@ func (c *Cell) Recover(ctx context.Context, survivors []alerts.StationID) error 
 		case <-time.After(look):
 		}
 	}
-	return c.begins(survivors)
 }
 
-// begins states the epoch and passes over to it.
-func (c *Cell) begins(voters []alerts.StationID) error {
+// upcoming is the epoch that would begin now, and what it takes in of raft's log here.
+func (c *Cell) upcoming(voters []alerts.StationID) (statement, [][]byte, error) {
 	head := c.fold.Head()
 	own := c.council().tail(head)
 	entries, err := c.fold.decode(own)
 	if err != nil {
-		return fmt.Errorf("raft's log: %w", err)
+		return statement{}, nil, fmt.Errorf("raft's log: %w", err)
 	}
 	if n := len(entries); n > 0 {
 		head = Head{Index: entries[n-1].Index, Chain: entries[n-1].Chain}
 	}
-	e, err := newEra(c.cfg.Identity, c.cfg.Cell, c.Epoch()+1, head, voters)
-	if err != nil {
-		return err
-	}
+	return statement{Cell: c.cfg.Cell, Epoch: c.Epoch() + 1, Index: head.Index, Chain: head.Chain, Voters: voters, By: c.cfg.Self}, own, nil
+}
+
+// begins passes over to an epoch of this station's, and tells its voters.
+func (c *Cell) begins(e era, own [][]byte) error {
 	if err := c.adopt(e, own); err != nil {
 		return err
 	}
-	for _, s := range voters {
+	for _, s := range e.Voters {
 		if s != c.cfg.Self {
 			c.Meet(s)
 		}
@@ -156,9 +215,6 @@ func (c *Cell) begins(voters []alerts.StationID) error {
 func (c *Cell) checkSurvivors(list []alerts.StationID) error {
 	if !slices.Contains(list, c.cfg.Self) {
 		return fmt.Errorf("%w: %s itself must be one of them: what it has is what the record goes on from", ErrSurvivors, c.cfg.Self)
-	}
-	if !c.mayBegin(c.cfg.Self) {
-		return fmt.Errorf("%w: %s neither votes nor is a police post or an office, so the others would not believe it; recover at one that does", ErrSurvivors, c.cfg.Self)
 	}
 	for i, s := range list {
 		if !c.mayVote(s) {

@@ -67,6 +67,9 @@ func (a *Authority) Dismiss(s alerts.StationID, why Why) ([]byte, error) {
 	return raw, disk.WriteFile(path, raw, 0o600)
 }
 
+// SignBytes signs anything that is neither a certificate nor a notice nor a token; Ring.VerifyRoot checks it.
+func (a *Authority) SignBytes(b []byte) []byte { return Signer{a.key}.SignBytes(b) }
+
 // Gave reports whether the id has been given to a station.
 func (a *Authority) Gave(s alerts.StationID) bool {
 	a.mu.Lock()

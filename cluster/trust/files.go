@@ -19,7 +19,15 @@ func writeKey(path string, key ed25519.PrivateKey) error {
 }
 
 func readKey(path string) (ed25519.PrivateKey, error) {
-	der, err := readPEM(path, "PRIVATE KEY")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseKey(path, b)
+}
+
+func parseKey(path string, b []byte) (ed25519.PrivateKey, error) {
+	der, err := parsePEM(path, b, "PRIVATE KEY")
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +63,10 @@ func readPEM(path, kind string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parsePEM(path, b, kind)
+}
+
+func parsePEM(path string, b []byte, kind string) ([]byte, error) {
 	block, _ := pem.Decode(b)
 	if block == nil || block.Type != kind {
 		return nil, fmt.Errorf("%s: no PEM block of type %s", path, kind)

@@ -212,6 +212,14 @@ func (r *Ring) Check(raw []byte) (alerts.Event, error) {
 	return e, nil
 }
 
+// VerifyRoot checks what Authority.SignBytes made. The error is ErrSignature.
+func (r *Ring) VerifyRoot(msg, sig []byte) error {
+	if !verify(r.root.PublicKey.(ed25519.PublicKey), forBytes, msg, sig) {
+		return fmt.Errorf("%w: said to be of the county's authority", ErrSignature)
+	}
+	return nil
+}
+
 // Verify checks what Identity.SignBytes of the station made. What an expelled one signed counts for nothing.
 // Errors: *UnknownOrigin, ErrSignature, ErrGone.
 func (r *Ring) Verify(s alerts.StationID, msg, sig []byte) error {

@@ -106,6 +106,63 @@ func TestRecoverAfterTwoOfThreeVotersAreKilled(t *testing.T) {
 	s.snapshots(dir, filepath.Join(t.TempDir(), "county.snapshot"))
 }
 
+// All three voters' processes are killed; a village's and an enterprise's are left, whose word nobody would take. An
+// operator has the county's authority in a locked file.
+func TestRecoverByTheAuthorityAfterAllVotersAreKilled(t *testing.T) {
+	s := startSeparate(t)
+	dir := s.stations["zhangyong"].Dir
+	var voters []string
+	until(t, 20*time.Second, "three vote, and the others have the record", func() bool {
+		voters = nil
+		for _, v := range s.mesh("zhangyong").Cells[0].Voters {
+			voters = append(voters, string(v))
+		}
+		return len(voters) == 3
+	})
+	if slices.Contains(voters, "zhangyong") || slices.Contains(voters, "caojiawu-works") {
+		t.Fatalf("%v vote: this shows nothing", voters)
+	}
+	safe, words, wrong := filepath.Join(t.TempDir(), "authority"), filepath.Join(t.TempDir(), "words"), filepath.Join(t.TempDir(), "wrong")
+	for path, text := range map[string]string{words: "under the mulberry tree", wrong: "under the apple tree"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := hive(t, "authority", "export", "--dir", s.stations["hancun-post"].Dir, "--to", safe, "--passphrase-file", words); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, v := range voters {
+		s.kill(v)
+	}
+	until(t, 20*time.Second, "no leader is known", func() bool {
+		return s.mesh("zhangyong").Cells[0].Leader == "" && s.mesh("caojiawu-works").Cells[0].Leader == ""
+	})
+	args := []string{"recover", "--dir", dir, "--voters", "zhangyong,caojiawu-works", "--yes-the-others-are-gone"}
+	if _, err := hive(t, args...); err == nil || !strings.Contains(err.Error(), "with the county's authority") {
+		t.Errorf("by its own word: %v", err)
+	}
+	if _, err := hive(t, append(args, "--authority", safe)...); err == nil || !strings.Contains(err.Error(), "passphrase") {
+		t.Errorf("without the passphrase: %v", err)
+	}
+	if _, err := hive(t, append(args, "--authority", safe, "--passphrase-file", wrong)...); err == nil || !strings.Contains(err.Error(), "passphrase is wrong") {
+		t.Errorf("with another passphrase: %v", err)
+	}
+	if _, err := hive(t, append(args, "--authority", dir)...); err == nil || !strings.Contains(err.Error(), "holds no authority") {
+		t.Errorf("with a directory without it: %v", err)
+	}
+	if out, err := hive(t, append(args, "--authority", safe, "--passphrase-file", words)...); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	until(t, 30*time.Second, "the two record in a new epoch", func() bool {
+		for _, name := range []string{"zhangyong", "caojiawu-works"} {
+			if c := s.mesh(name).Cells[0]; c.Epoch != 2 || c.Leader == "" || c.Pending > 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // snapshots saves, inspects, spoils and does not restore one of a running station.
 func (s *separate) snapshots(dir, file string) {
 	t := s.t

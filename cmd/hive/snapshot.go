@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"hivemesh/node"
 )
@@ -29,6 +30,8 @@ type saveCmd struct {
 func (saveCmd) Help() string {
 	return `Records of all cells the station follows, what is pending, the county's tables, the stations' certificates and
 who was turned away; with a hash over all, signed by the station. ` + notInside + `
+
+Save at a county centre, which follows every cell; elsewhere it says which cells are not inside.
 
 It holds what people said and where they were, unencrypted but for sealed fields: keep it as you keep case files.`
 }
@@ -136,8 +139,11 @@ use hive recover there instead: it has more than any file.
     hive snapshot restore FILE --dir DIR --yes-the-others-are-gone
     hive serve --config DIR/station.yaml
 
-The records go on in a new epoch with this station as their only voter; others join as ever and become voters.
-A station of before that turns up after all is told of the new epoch, and what only it had is recorded then.`
+The records of all cells inside go on in a new epoch with this station as their only voter: nothing else is to be
+said for any of them. Others join as ever; those of a cell become its voters, and this station then gives up
+its vote in cells that are not its own. A station of before that turns up after all is told of the new epoch,
+and what only it had is recorded then.
+A cell that is not inside is not brought back: see hive snapshot save.`
 }
 
 func (c restoreRecordCmd) Run(to console) error {
@@ -183,4 +189,15 @@ func printSnapshot(to io.Writer, r node.SnapshotReport) {
 		})
 	}
 	table(to, rows)
+	if len(r.Lacks) > 0 {
+		fmt.Fprintf(to, "NOT inside, since the station does not follow them: %s. A county centre follows all cells: save there.\n", words(r.Lacks))
+	}
+}
+
+func words[T ~string](list []T) string {
+	out := make([]string, len(list))
+	for i, x := range list {
+		out[i] = string(x)
+	}
+	return strings.Join(out, ", ")
 }
