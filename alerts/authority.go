@@ -42,11 +42,11 @@ func (r *Rules) May(who Subject, do Action, in *Incident) error {
 // denied is the one place where authority is decided: (role, action, kind of the signing station).
 func (r *Rules) denied(k Kind, actor PersonID, by Standing, in *Incident) *Denied {
 	if actor == "" { // the station itself
-		if k == KindWave || k == KindReceipts {
+		switch k {
+		case KindWave, KindReceipts:
 			return nil
-		}
-		// What moves a matter or ends a record is signed where decisions are.
-		if k == KindTransferred || k == KindCarried || k == KindHandedOver || k == KindSealed {
+		case KindTransferred, KindCarried, KindHandedOver, KindSealed, KindStationExpelled, KindKeyChanged:
+			// What moves a matter, ends a record or notes what was decided of the county is signed where decisions are.
 			if by.Kind.Trusted() {
 				return nil
 			}

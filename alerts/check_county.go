@@ -5,8 +5,8 @@ import "regexp"
 const (
 	// maxNames bounds the townships or stations that one change of a cell names: with it the event fits.
 	maxNames = 400
-	// maxKeys bounds what a new generation of the gossip key brings, and a revocation, in bytes.
-	maxKeys = 12 << 10
+	// maxWord bounds the authority's word about a station, in bytes; it has some hundreds.
+	maxWord = 12 << 10
 	// maxVoters is more than any cell can use: each vote more makes each commit wait for more disks.
 	maxVoters = 7
 )
@@ -48,10 +48,9 @@ func (p *problems) countyBody(body Body) {
 		p.cell("cell", b.Cell)
 	case *StationExpelled:
 		p.stations("station", []StationID{b.Station})
-		p.bad(len(b.Revocation) > maxKeys, "revocation has %d bytes, at most %d are taken", len(b.Revocation), maxKeys)
+		p.bad(len(b.Revocation) > maxWord, "revocation has %d bytes, at most %d are taken", len(b.Revocation), maxWord)
 	case *KeyChanged:
 		p.bad(b.Generation == 0, "generation is 0")
-		p.bad(len(b.Keys) > maxKeys, "keys have %d bytes, at most %d are taken", len(b.Keys), maxKeys)
 	}
 }
 

@@ -1,6 +1,7 @@
 package alerts
 
 import (
+	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -26,18 +27,16 @@ type StationPlaced struct {
 	Cell    CellID    `cbor:"2,keyasint" json:"cell"`
 }
 
-// StationExpelled records that a station is no longer believed. Revocation is the county authority's own
-// signed word, which counts by itself, recorded or not.
+// StationExpelled records that a station is no longer believed, for whoever looks through the record later.
+// Revocation is the county authority's own signed word, which counts by itself, recorded or not.
 type StationExpelled struct {
 	Station    StationID `cbor:"1,keyasint" json:"station"`
 	Revocation []byte    `cbor:"2,keyasint" json:"revocation"`
 }
 
-// KeyChanged names a new generation of the gossip key. Keys is what the stations need to have it, and says
-// nothing to anybody else.
+// KeyChanged records that the gossip key is of a new generation. The key itself is in no record.
 type KeyChanged struct {
 	Generation uint64 `cbor:"1,keyasint" json:"generation"`
-	Keys       []byte `cbor:"2,keyasint,omitempty" json:"keys,omitempty"`
 }
 
 // Directory is what the home cell's record says of the county itself. Once published it is never changed.
@@ -111,6 +110,32 @@ func (d *Directory) Home(township string) (CellID, bool) {
 	return "", false
 }
 
+// Expulsion is the index of the entry that notes a station's expulsion by these very words of the authority;
+// 0: none does.
+func (d *Directory) Expulsion(s StationID, word []byte) uint64 {
+	return d.lastOf(func(b Body) bool {
+		x, ok := b.(*StationExpelled)
+		return ok && x.Station == s && bytes.Equal(x.Revocation, word)
+	})
+}
+
+// KeyEntry is the index of the entry that notes a generation of the gossip key; 0: none does.
+func (d *Directory) KeyEntry(generation uint64) uint64 {
+	return d.lastOf(func(b Body) bool { x, ok := b.(*KeyChanged); return ok && x.Generation == generation })
+}
+
+func (d *Directory) lastOf(is func(Body) bool) uint64 {
+	if d == nil {
+		return 0
+	}
+	for _, l := range slices.Backward(d.Log) {
+		if l.Verdict.Accepted() && is(l.Event.Body) {
+			return l.Index
+		}
+	}
+	return 0
+}
+
 // Last is the decision that the next one on the field names as seen.
 func (d *Directory) Last(f Field) Hash {
 	if d == nil {
@@ -164,8 +189,15 @@ func (d *Directory) possible(body Body, home CellID) Code {
 		if !lives(b.Cell) {
 			return NotOpen
 		}
+	case *StationExpelled:
+		if word, noted := d.Expelled[b.Station]; noted && bytes.Equal(word, b.Revocation) {
+			return Same
+		}
 	case *KeyChanged:
-		if d.Key != nil && b.Generation <= d.Key.Generation {
+		switch {
+		case d.Key != nil && b.Generation == d.Key.Generation:
+			return Same // two stations noted it
+		case d.Key != nil && b.Generation < d.Key.Generation:
 			return NotOpen
 		}
 	}

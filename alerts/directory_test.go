@@ -68,18 +68,50 @@ func TestDecisionsOfTheDirectoryExcludeEachOther(t *testing.T) {
 	if v := s.record(village); v.Code != Forbidden {
 		t.Errorf("signed at a village box: %+v", v)
 	}
-	s.govern(NotOpen, &CellChanged{Cell: "empty", Townships: []string{"东乡"}})              // nobody founds it
-	s.govern(NotOpen, &CellChanged{Cell: "east", Founders: []StationID{"e2"}})             // it was founded
-	s.govern(NotOpen, &CellChanged{Cell: cell, Into: "east"})                              // every station follows the home cell
-	s.govern(NotOpen, &CellChanged{Cell: "east", Into: "nowhere"})                         // no such successor
-	s.govern(NotOpen, &StationPlaced{Station: "e1", Cell: "nowhere"})                      //
-	s.govern(Accepted, &CellChanged{Cell: "east", Into: cell})                             //
-	s.govern(Ended, &CellChanged{Cell: "east", Townships: []string{"南乡"}})                 // it is no more
-	s.govern(Accepted, &KeyChanged{Generation: 2})                                         //
-	s.govern(NotOpen, &KeyChanged{Generation: 2})                                          // only forward
-	s.govern(Accepted, &StationExpelled{Station: "e7", Revocation: []byte("signed word")}) //
-	if d := s.state.Directory(); string(d.Expelled["e7"]) != "signed word" || d.Key.Generation != 2 {
-		t.Errorf("the directory is %+v", d)
+	s.govern(NotOpen, &CellChanged{Cell: "empty", Townships: []string{"东乡"}})  // nobody founds it
+	s.govern(NotOpen, &CellChanged{Cell: "east", Founders: []StationID{"e2"}}) // it was founded
+	s.govern(NotOpen, &CellChanged{Cell: cell, Into: "east"})                  // every station follows the home cell
+	s.govern(NotOpen, &CellChanged{Cell: "east", Into: "nowhere"})             // no such successor
+	s.govern(NotOpen, &StationPlaced{Station: "e1", Cell: "nowhere"})          //
+	s.govern(Accepted, &CellChanged{Cell: "east", Into: cell})                 //
+	s.govern(Ended, &CellChanged{Cell: "east", Townships: []string{"南乡"}})     // it is no more
+}
+
+// What the county's authority decided is noted by posts and centres, each once, whoever notes it; a person or a
+// village box cannot.
+func TestTheAuthoritysWordIsNotedOnce(t *testing.T) {
+	s := newStory(t)
+	note := func(code Code, station StationID, actor PersonID, b Body) uint64 {
+		t.Helper()
+		e := s.event(station, actor, b)
+		e.Incident, e.Prev, e.Saw = DirectoryID, nil, Hash{}
+		if err := e.Check(); err != nil {
+			t.Fatal(err)
+		}
+		if v := s.record(e); v.Code != code {
+			t.Fatalf("%s by %q at %s: verdict %s, want %s", e.Kind, actor, station, v.Code, code)
+		}
+		return s.state.Index
+	}
+	word := []byte("signed word")
+	expelled := &StationExpelled{Station: "e7", Revocation: word}
+	note(Forbidden, "village", "", expelled)
+	note(Forbidden, "post", "admin", expelled)
+	if s.state.Directory().Expulsion("e7", word) != 0 {
+		t.Error("what was refused is taken for noted")
+	}
+	at := note(Accepted, "post", "", expelled)
+	note(Same, "post", "", expelled)
+	key := note(Accepted, "post", "", &KeyChanged{Generation: 3})
+	note(Same, "post", "", &KeyChanged{Generation: 3})
+	note(NotOpen, "post", "", &KeyChanged{Generation: 2}) // only forward
+	note(Accepted, "post", "", &KeyChanged{Generation: 4})
+	d := s.state.Directory()
+	if d.Expulsion("e7", word) != at || d.Expulsion("e7", []byte("another")) != 0 || d.Expulsion("e8", word) != 0 {
+		t.Errorf("the expulsion is entry %d, want %d", d.Expulsion("e7", word), at)
+	}
+	if d.KeyEntry(3) != key || d.KeyEntry(2) != 0 || d.Key.Generation != 4 {
+		t.Errorf("key 3 is entry %d, want %d; the newest is %+v", d.KeyEntry(3), key, d.Key)
 	}
 }
 

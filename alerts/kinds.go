@@ -52,7 +52,6 @@ const (
 	FieldHome         Field = "home"    // which cell the matter is of
 
 	FieldCells Field = "cells" // of the directory: which townships and stations are of which cell
-	FieldKey   Field = "key"   // of the directory: the generation of the gossip key
 )
 
 // kindRow is one row of the table of kinds: how a body is made, and what the kind decides, if anything.
@@ -111,9 +110,9 @@ func rowOf(k Kind) (kindRow, bool) {
 	case KindStationPlaced:
 		return kindRow{body: func() Body { return new(StationPlaced) }, field: FieldCells, county: true}, true
 	case KindStationExpelled:
-		return kindRow{body: func() Body { return new(StationExpelled) }, county: true}, true
+		return kindRow{body: func() Body { return new(StationExpelled) }, county: true, own: true}, true
 	case KindKeyChanged:
-		return kindRow{body: func() Body { return new(KeyChanged) }, field: FieldKey, county: true}, true
+		return kindRow{body: func() Body { return new(KeyChanged) }, county: true, own: true}, true
 	case KindSealed:
 		return kindRow{body: func() Body { return new(Sealed) }, county: true, own: true}, true
 	}

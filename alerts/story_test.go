@@ -59,7 +59,7 @@ func testRules() *Rules {
 			KindNote: {By: append(police, desk...), Own: true}, KindCancelRequested: {By: desk, Own: true},
 			KindRegistered: decides, KindGraded: decides, KindWave: decides, KindCardUpdated: decides, KindAssigned: decides,
 			KindResolved: {By: append(desk, Officer), At: trusted}, KindCancelled: decides, KindStoodDown: decides, KindTransferred: decides,
-			KindCellChanged: governs, KindStationPlaced: governs, KindStationExpelled: governs, KindKeyChanged: governs,
+			KindCellChanged: governs, KindStationPlaced: governs,
 		},
 	}
 }

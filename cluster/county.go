@@ -79,9 +79,10 @@ type County struct {
 	host     *record.Host
 
 	directory   atomic.Pointer[alerts.Directory]
-	follow      chan struct{} // the directory has changed
-	refollowing sync.Mutex    // one opens and closes records at a time
-	begun       atomic.Bool   // whoever has this County hears of cells that open and close
+	postless    atomic.Pointer[map[alerts.CellID]bool] // cells without a post or centre of their own
+	follow      chan struct{}                          // the directory has changed
+	refollowing sync.Mutex                             // one opens and closes records at a time
+	begun       atomic.Bool                            // whoever has this County hears of cells that open and close
 
 	cellsMu sync.RWMutex // never held while a record works
 	cells   map[alerts.CellID]*record.Cell
@@ -104,6 +105,7 @@ func Open(cfg Config) (_ *County, err error) {
 	c.lanes.sure, c.lanes.ended = map[alerts.Hash]pending.Done{}, map[farKey]time.Time{}
 	c.evens.at = map[alerts.CellID]time.Time{}
 	c.compares.last = map[alerts.StationID]time.Time{}
+	c.postless.Store(&map[alerts.CellID]bool{})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {

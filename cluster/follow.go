@@ -70,15 +70,34 @@ func (c *County) cell(id alerts.CellID) *record.Cell {
 	return c.cells[id]
 }
 
-// Follows reports whether a station follows a cell, as far as the directory tells.
+// Follows reports whether a station follows a cell, as far as the directory tells. Only posts and centres may hand
+// over what is in a record: one that has none of its own is followed by all of the county's.
 func (c *County) Follows(s alerts.StationID, cell alerts.CellID) bool {
 	if cell == c.cfg.Home.ID {
 		return true
 	}
-	if kind, _ := c.cfg.Ring.Kind(s); kind == alerts.CountyOffice {
+	kind, _ := c.cfg.Ring.Kind(s)
+	if kind == alerts.CountyOffice || kind.Trusted() && (*c.postless.Load())[cell] {
 		return true
 	}
 	return c.CellOf(s) == c.Directory().Present(cell)
+}
+
+// findPostless notes which cells have no post or centre of their own; one that has ended is as its successor.
+func (c *County) findPostless() {
+	d, has, none := c.Directory(), map[alerts.CellID]bool{}, map[alerts.CellID]bool{}
+	if d == nil {
+		return
+	}
+	for _, who := range c.cfg.Ring.Stations() {
+		if who.Kind.Trusted() {
+			has[d.CellOf(who.Station, who.Cell, c.cfg.Home.ID)] = true
+		}
+	}
+	for _, e := range d.Cells {
+		none[e.ID] = !has[d.Present(e.ID)]
+	}
+	c.postless.Store(&none)
 }
 
 // wants reports whether a station is sent e at once: whoever follows its cell, and, of what is carried from one
@@ -195,6 +214,7 @@ func (c *County) keepFollowing(stop, done chan struct{}) {
 func (c *County) refollow() error {
 	c.refollowing.Lock()
 	defer c.refollowing.Unlock()
+	c.findPostless()
 	ids := append(c.Cells(), c.Own())
 	if d := c.Directory(); d != nil {
 		for _, e := range d.Cells {

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -9,27 +8,20 @@ import (
 	"hivemesh/alerts"
 )
 
-const (
-	// carrierWaits is how much later than the leader of a matter's old cell another station there carries it
-	// over, and each further one later still: what is carried twice costs the new record an entry each.
-	carrierWaits = 30 * time.Second
-	carrierRank  = 10 * time.Second
-)
-
 // carrier takes matters to the cell that they are of: those that moved, those of a township that is another
 // cell's by now, and all that is open in a cell that is merged into another, which is sealed after that. Only
 // police posts and centres do it; of them the leader of the old cell first.
 type carrier struct {
-	n   *Node
-	due map[alerts.Hash]time.Time // since when something is to be carried or decided here
+	n     *Node
+	turns *turns
 }
 
-func newCarrier(n *Node) *carrier { return &carrier{n: n, due: map[alerts.Hash]time.Time{}} }
+func newCarrier(n *Node) *carrier { return &carrier{n: n, turns: newTurns(n)} }
 
 // step does what is due. It is called by the duty loop.
 func (c *carrier) step() {
 	mayCarry := c.n.identity.Kind.Trusted()
-	seen := map[alerts.Hash]bool{}
+	defer c.turns.end()
 	for _, cell := range c.n.county.Cells() {
 		var departing, staying []*alerts.Incident
 		var sealed bool
@@ -44,67 +36,21 @@ func (c *carrier) step() {
 			continue
 		}
 		for _, i := range departing {
-			if c.ready(cell, i.Moved.Event, seen) && !sealed {
+			if c.turns.ours(cell, i.Moved.Event) && !sealed {
 				c.carry(cell, i)
 			}
 		}
 		for _, i := range staying {
-			if to := c.belongs(cell, i); to != cell && !sealed && c.ready(cell, i.First, seen) {
+			if to := c.belongs(cell, i); to != cell && !sealed && c.turns.ours(cell, i.First) {
 				c.transfer(i, to)
 			}
 		}
 		if sealed {
-			c.carryLate(cell, seen)
+			c.carryLate(cell)
 		} else if len(departing) == 0 && len(staying) == 0 {
-			c.seal(cell, seen)
+			c.seal(cell)
 		}
 	}
-	for k := range c.due {
-		if !seen[k] {
-			delete(c.due, k)
-		}
-	}
-}
-
-// ready reports whether it is this station's turn with something that is due since it was first asked.
-func (c *carrier) ready(cell alerts.CellID, what alerts.Hash, seen map[alerts.Hash]bool) bool {
-	seen[what] = true
-	since, known := c.due[what]
-	if !known {
-		since = time.Now()
-		c.due[what] = since
-	}
-	leader := c.n.leader(cell)
-	if leader == c.n.identity.Station {
-		return true
-	}
-	wait := carrierWaits
-	if kind, _ := c.n.ring.Kind(leader); !kind.Trusted() {
-		wait = 0 // it leads the record, and may not do this
-	}
-	wait += time.Duration(c.rank(cell)) * carrierRank
-	return time.Since(since) >= wait
-}
-
-// rank is how many stations come before this one: of the posts and centres that follow a cell, its voters first.
-func (c *carrier) rank(cell alerts.CellID) int {
-	status, _ := c.n.county.Status(cell)
-	self := c.n.identity.Station
-	order := func(s alerts.StationID) string {
-		if slices.Contains(status.Voters, s) {
-			return "0" + string(s)
-		}
-		return "1" + string(s)
-	}
-	before := 0
-	for _, m := range c.n.county.Members() {
-		kind, _ := c.n.ring.Kind(m.Station)
-		if m.Alive && kind.Trusted() && m.Station != self && order(m.Station) < order(self) &&
-			(slices.Contains(status.Voters, m.Station) || c.n.county.Follows(m.Station, cell)) {
-			before++
-		}
-	}
-	return before
 }
 
 // belongs is the cell that an open matter is to be of: the successor of a cell that ends, or its township's
@@ -204,17 +150,17 @@ func (c *carrier) there(to, from alerts.CellID, in alerts.IncidentID) map[uint64
 }
 
 // seal ends the record of a cell that is merged into another, when nothing is left in it that goes on.
-func (c *carrier) seal(cell alerts.CellID, seen map[alerts.Hash]bool) {
+func (c *carrier) seal(cell alerts.CellID) {
 	d := c.n.county.Directory()
 	into := d.Present(cell)
-	if into == cell || !c.ready(cell, d.Last(alerts.FieldCells), seen) || len(c.n.county.PendingOf(cell)) > 0 {
+	if into == cell || !c.turns.ours(cell, d.Last(alerts.FieldCells)) || len(c.n.county.PendingOf(cell)) > 0 {
 		return
 	}
 	c.make(alerts.Event{Cell: cell, Incident: alerts.DirectoryID, Kind: alerts.KindSealed, Body: &alerts.Sealed{Into: into, By: d.Last(alerts.FieldCells)}})
 }
 
 // carryLate takes to the successor what was still signed for a sealed cell.
-func (c *carrier) carryLate(cell alerts.CellID, seen map[alerts.Hash]bool) {
+func (c *carrier) carryLate(cell alerts.CellID) {
 	d := c.n.county.Directory()
 	for _, e := range alerts.InOrder(c.n.county.PendingOf(cell)) {
 		to := d.Present(cell)
@@ -224,7 +170,7 @@ func (c *carrier) carryLate(cell alerts.CellID, seen map[alerts.Hash]bool) {
 			to = d.Present(old.MovedTo)
 		}
 		i, there := c.n.look(to, e.Incident)
-		if e.Kind == alerts.KindCarried || alerts.OfCounty(e.Kind) || there && i.Took(e.ID) || !c.ready(to, e.ID, seen) {
+		if e.Kind == alerts.KindCarried || alerts.OfCounty(e.Kind) || there && i.Took(e.ID) || !c.turns.ours(to, e.ID) {
 			continue
 		}
 		if !there && old != nil {

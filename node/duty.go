@@ -27,13 +27,14 @@ type duty struct {
 	waves map[receiptKey]time.Time // when this station first saw a wave
 	due   map[receiptKey]time.Time // since when the next wave is due here
 	carry *carrier
+	audit *auditor
 	stop  chan struct{}
 	done  chan struct{}
 }
 
 func newDuty(n *Node) *duty {
 	return &duty{
-		n: n, start: time.Now(), wall: n.county.Wall(), waves: map[receiptKey]time.Time{}, due: map[receiptKey]time.Time{}, carry: newCarrier(n),
+		n: n, start: time.Now(), wall: n.county.Wall(), waves: map[receiptKey]time.Time{}, due: map[receiptKey]time.Time{}, carry: newCarrier(n), audit: newAuditor(n),
 		stop: make(chan struct{}), done: make(chan struct{}),
 	}
 }
@@ -49,6 +50,7 @@ func (d *duty) run() {
 		case <-tick.C:
 			d.decideWaves()
 			d.carry.step()
+			d.audit.step()
 			d.noteReceipts()
 			space, _ := d.n.county.Disk()
 			d.n.shed.look(space)

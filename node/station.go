@@ -35,6 +35,7 @@ func (n *Node) Stations() []web.StationInfo {
 // Mesh implements web.Station.
 func (n *Node) Mesh() web.MeshInfo {
 	info := web.MeshInfo{Station: n.identity.Station, Version: Version(), PID: pid(), Disk: n.meshDisk()}
+	info.Gone, info.Key = n.authorityWord()
 	for _, m := range n.county.Members() {
 		info.Members = append(info.Members, web.MeshMember{
 			Station: m.Station, Name: m.Name, Alive: m.Alive, Mesh: m.Mesh, HTTP: m.HTTP, PID: m.PID,

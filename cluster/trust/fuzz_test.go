@@ -290,7 +290,7 @@ func FuzzKey(f *testing.F) {
 		if err != nil && !errors.Is(err, ErrKey) {
 			t.Fatalf("unnamed error: %v", err)
 		}
-		if generation, now, _ := k.Latest(); isNew && (generation != 2 || !bytes.Equal(now, key)) || !isNew && generation != firstKey {
+		if generation, now, _ := k.Latest(); isNew && (generation != 2 || !bytes.Equal(now, key)) || !isNew && generation != FirstKey {
 			t.Fatalf("key %d was made up", generation)
 		}
 	})

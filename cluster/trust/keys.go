@@ -18,9 +18,11 @@ import (
 // ErrKey says that bytes are not a gossip key of this county's authority.
 var ErrKey = errors.New("not a gossip key of this county")
 
+// FirstKey is the generation of the gossip key that a county begins with, which nobody signed.
+const FirstKey = 1
+
 const (
 	keyVersion = 1
-	firstKey   = 1       // generation of the key that a county begins with, which nobody signed
 	maxKey     = 1 << 10 // bytes of a signed key
 	signedFile = "gossip.signed"
 	beforeFile = "gossip.before"
@@ -58,7 +60,7 @@ func openKey(root ed25519.PublicKey, county string, raw []byte) (keyForm, error)
 	if err := errors.Join(wire.Strict.Unmarshal(raw, &s), wire.Strict.Unmarshal(s.Signed, &f)); err != nil {
 		return f, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	if f.Version != keyVersion || f.County != county || f.Generation <= firstKey || len(f.Key) != gossipKeyLen {
+	if f.Version != keyVersion || f.County != county || f.Generation <= FirstKey || len(f.Key) != gossipKeyLen {
 		return f, fmt.Errorf("%w: version %d, generation %d of county %q", ErrKey, f.Version, f.Generation, f.County)
 	}
 	if !verify(root, forKey, s.Signed, s.Sig) {
@@ -85,7 +87,7 @@ type Keys struct {
 func OpenKeys(id *Identity, dir string) (*Keys, error) {
 	k := &Keys{
 		dir: dir, root: id.Root.PublicKey.(ed25519.PublicKey), county: id.County,
-		latest: keyForm{Generation: firstKey, Key: id.GossipKey},
+		latest: keyForm{Generation: FirstKey, Key: id.GossipKey},
 	}
 	if dir == "" {
 		return k, nil
@@ -208,7 +210,7 @@ func (a *Authority) RotateKey(urgent bool) (signed []byte, generation uint64, er
 	if err != nil {
 		return nil, 0, err
 	}
-	f := keyForm{Version: keyVersion, County: a.County, Generation: firstKey + 1, Key: make([]byte, gossipKeyLen), Urgent: urgent}
+	f := keyForm{Version: keyVersion, County: a.County, Generation: FirstKey + 1, Key: make([]byte, gossipKeyLen), Urgent: urgent}
 	if now != nil {
 		before, err := openKey(a.Root.PublicKey.(ed25519.PublicKey), a.County, now)
 		if err != nil {

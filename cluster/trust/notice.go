@@ -1,11 +1,14 @@
 package trust
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"hivemesh/alerts"
@@ -154,6 +157,18 @@ func (r *Ring) Gone(s alerts.StationID) (Notice, bool) {
 	defer r.mu.RUnlock()
 	n, ok := r.gone[s]
 	return n, ok
+}
+
+// Word is the notice as it travels, signed.
+func (n Notice) Word() []byte { return n.raw }
+
+// Dismissed are the notices there are, by station.
+func (r *Ring) Dismissed() []Notice {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	out := slices.Collect(maps.Values(r.gone))
+	slices.SortFunc(out, func(a, b Notice) int { return cmp.Compare(a.Station, b.Station) })
+	return out
 }
 
 // Notices are all there are, as they travel.

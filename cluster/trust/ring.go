@@ -173,6 +173,18 @@ func (r *Ring) Who(s alerts.StationID) (Who, bool) {
 	return m.who, ok
 }
 
+// Stations is what the certificates say of all stations known here that are still of the county, in no order.
+func (r *Ring) Stations() (out []Who) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for s, m := range r.stations {
+		if _, gone := r.gone[s]; !gone {
+			out = append(out, m.who)
+		}
+	}
+	return out
+}
+
 // Has reports whether the station's certificate is here.
 func (r *Ring) Has(s alerts.StationID) bool { _, ok := r.find(s); return ok }
 

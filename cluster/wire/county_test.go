@@ -34,7 +34,7 @@ func countyKinds(t *testing.T) map[string]alerts.Event {
 		},
 		"station_placed":     &alerts.StationPlaced{Station: "c1", Cell: "caojiawu"},
 		"station_expelled":   &alerts.StationExpelled{Station: "c1", Revocation: []byte("the authority's word")},
-		"gossip_key_changed": &alerts.KeyChanged{Generation: 4, Keys: []byte("the authority's word")},
+		"gossip_key_changed": &alerts.KeyChanged{Generation: 4},
 	}
 	out := map[string]alerts.Event{}
 	for name, b := range bodies {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"hivemesh/cluster/trust"
 	"hivemesh/node/web"
 )
 
@@ -62,8 +63,37 @@ func (c statusCmd) Run(ctx context.Context, to console) error {
 		})
 	}
 	table(to.out, rows)
+	authority(to, m)
 	traffic(to, m.Traffic)
 	return nil
+}
+
+// authority shows what was decided about stations and keys, and by which entry of the home cell's record that can
+// be looked up.
+func authority(to console, m web.MeshInfo) {
+	entry := func(n uint64, none string) string {
+		if n == 0 {
+			return none
+		}
+		return "entry " + number(n)
+	}
+	fmt.Fprintln(to.out, "\nthe authority's word")
+	none := "not yet"
+	if m.Key.Generation == trust.FirstKey {
+		none = "-"
+	}
+	rows := [][]string{
+		{"about", "what", "said", "on the record"},
+		{"gossip key", "generation " + number(m.Key.Generation), "-", entry(m.Key.Entry, none)},
+	}
+	for _, g := range m.Gone {
+		none := "-"
+		if g.Why == trust.Expelled.String() {
+			none = "not yet"
+		}
+		rows = append(rows, []string{string(g.Station), g.Why, time.Time(g.At).Format(time.DateTime), entry(g.Entry, none)})
+	}
+	table(to.out, rows)
 }
 
 func yesNo(b bool) string {

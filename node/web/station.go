@@ -102,6 +102,8 @@ type MeshInfo struct {
 	Members []MeshMember     `json:"members"`
 	Cells   []MeshCell       `json:"cells"`
 	Disk    MeshDisk         `json:"disk"`
+	Gone    []MeshGone       `json:"gone"` // stations that are of the county no longer
+	Key     MeshKey          `json:"gossip_key"`
 	Traffic []MeshTraffic    `json:"traffic"` // over the mesh port, by protocol
 }
 
@@ -112,6 +114,21 @@ type MeshDisk struct {
 	Ballast bool   `json:"ballast"`         // there is still something to throw out
 	Failed  uint64 `json:"failed"`          // writes that failed since the start
 	Error   string `json:"error,omitempty"` // why what is raised here does not reach the disk now
+}
+
+// MeshGone is a station that nobody is to meet any more.
+type MeshGone struct {
+	Station alerts.StationID `json:"station"`
+	Name    string           `json:"name"`
+	Why     string           `json:"why" enum:"expelled,replaced,left"`
+	At      alerts.Stamp     `json:"at" doc:"by the clock of whoever said so"`
+	Entry   uint64           `json:"entry,omitempty" doc:"of the home cell's record, where an expulsion is noted; absent: not yet"`
+}
+
+// MeshKey is the generation of the key that gossip is encrypted with, as this station has it.
+type MeshKey struct {
+	Generation uint64 `json:"generation"`
+	Entry      uint64 `json:"entry,omitempty" doc:"of the home cell's record, where the change is noted; absent for the first, or not yet"`
 }
 
 // MeshTraffic is what one protocol takes of the station's links: TLS included, TCP's and IP's headers not.

@@ -45,7 +45,7 @@ func (s *fakeStation) Stations() []StationInfo {
 func (s *fakeStation) Fold(alerts.CellID) alerts.Hash { return alerts.Hash{} }
 
 func (s *fakeStation) Mesh() MeshInfo {
-	return MeshInfo{Station: s.info.ID, Version: "test", PID: 1, Members: []MeshMember{}, Cells: []MeshCell{}}
+	return MeshInfo{Station: s.info.ID, Version: "test", PID: 1, Members: []MeshMember{}, Cells: []MeshCell{}, Gone: []MeshGone{}}
 }
 func (s *fakeStation) Rules() *alerts.Rules    { return s.county.rules }
 func (s *fakeStation) People() []alerts.Person { return s.county.people }

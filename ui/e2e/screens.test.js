@@ -167,6 +167,69 @@ test('axe finds nothing to object to on any page, in both languages', { timeout:
   }
 });
 
+/** Forms a cell of a township, as `hive cells form` does. */
+async function formCell(cell, township) {
+  const post = async (path, body, token) => {
+    const answer = await fetch(county.at('hancun-post', path), {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Prefer: 'wait=10', ...(token ? { Authorization: `Bearer ${token}` } : {}) },
+      body: JSON.stringify(body),
+    });
+    assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.clone().text()}`);
+    return answer.json();
+  };
+  const { token } = await post('/v1/session', { person: 'admin-yu' });
+  const { kept } = await post('/v1/cells', { cell, townships: [township] }, token);
+  assert.ok(kept.recorded, 'the cell is on the record');
+}
+
+test('a desk transfers a matter to another cell, which works it on to its end', { timeout: 120_000 }, async () => {
+  const kiosk = await onWatch('xinzhuang', '/kiosk');
+  const here = await onWatch('hancun-post', '/dispatch', 'disp-li');
+  const there = await onWatch('caojiawu-post', '/dispatch', 'disp-zhao');
+  await raise(kiosk, /消防隐患/);
+  await queue(here).getByRole('button', { name: /消防隐患/ }).click();
+  assert.equal(await detail(here).getByRole('button', { name: /^移交/ }).count(), 0, 'one cell: nowhere to go');
+  await formCell('caojiawu', '曹家务乡');
+
+  await detail(here).getByRole('button', { name: /^移交/ }).click();
+  const dialog = here.page.getByRole('dialog', { name: '移交给哪个片区？' });
+  await dialog.getByRole('radio', { name: /曹家务乡/ }).waitFor();
+  await shot(here, 'dispatch-transfer');
+  await dialog.getByRole('textbox', { name: '原因' }).fill('已过界');
+  await dialog.getByRole('button', { name: '确定' }).click();
+
+  await queue(there).getByRole('button', { name: /消防隐患/ }).click();
+  await detail(there).getByRole('definition').filter({ hasText: '曹家务乡' }).waitFor();
+  await detail(there).getByText('移交 caojiawu 片区').first().waitFor();
+  await shot(there, 'dispatch-transferred');
+  await detail(there).getByRole('button', { name: '办结' }).click();
+  const end = there.page.getByRole('dialog');
+  await end.getByRole('textbox').fill('隐患已除');
+  await end.getByRole('button', { name: '确定' }).click();
+  await detail(there).getByText('已办结').first().waitFor();
+  await leave(kiosk, here, there);
+});
+
+test('a desk says in words what is wrong with the machines', { timeout: 60_000 }, async () => {
+  const dispatch = await arrive('hancun-post', '/dispatch', 'disp-li');
+  await dispatch.page.route('**/v1/mesh', async (route) => {
+    const answer = await route.fetch();
+    const mesh = await answer.json();
+    mesh.disk = { ...mesh.disk, level: 'shed', free: 200 * 2 ** 20 };
+    mesh.gone = [{ station: 'caojiawu-works', name: '曹家务家具厂站', why: 'expelled', at: new Date().toISOString() }];
+    for (const cell of mesh.cells) cell.leader = '';
+    await route.fulfill({ response: answer, json: mesh });
+  });
+  const strip = dispatch.page.getByRole('status', { name: '运行提示' });
+  for (const said of ['曹家务家具厂站', '只剩 200 MB', '够不到多数站点']) await strip.getByText(said).first().waitFor();
+  await shot(dispatch, 'dispatch-troubles');
+  await dispatch.page.evaluate(axe.source);
+  const { violations } = await dispatch.page.evaluate(() => window.axe.run());
+  assert.deepEqual(violations.map((v) => v.id), []);
+  await leave(dispatch);
+});
+
 test('no page failed, and none asked another host', () => {
   assert.deepEqual({ failures, strangers }, { failures: [], strangers: [] });
 });

@@ -881,14 +881,36 @@ export interface MeshDisk {
   free: number;
   level: string;
 }
+export interface MeshGone {
+  /**
+   * by the clock of whoever said so
+   */
+  at: string;
+  /**
+   * of the home cell's record, where an expulsion is noted; absent: not yet
+   */
+  entry?: number;
+  name: string;
+  station: string;
+  why: 'expelled' | 'replaced' | 'left';
+}
 export interface MeshInfo {
   cells: MeshCell[];
   disk: MeshDisk;
+  gone: MeshGone[];
+  gossip_key: MeshKey;
   members: MeshMember[];
   pid: number;
   station: string;
   traffic: MeshTraffic[];
   version: string;
+}
+export interface MeshKey {
+  /**
+   * of the home cell's record, where the change is noted; absent for the first, or not yet
+   */
+  entry?: number;
+  generation: number;
 }
 export interface MeshMember {
   alive: boolean;

@@ -3,9 +3,11 @@
 import type {
   AlarmFrame,
   CategoryView,
+  CellView,
   HeardWave,
   HelloFrame,
   IncidentDetail,
+  MeshInfo,
   PersonInfo,
   PlaceForm,
   PositionView,
@@ -30,12 +32,14 @@ export type { AlarmFrame, Card, ClientFrame, Deed, Grid as GridInfo, Kept, Landm
 export type Answer = ShownAnswer;
 export type Assignment = ShownAssignment;
 export type Category = CategoryView;
+export type Cell = CellView;
 export type Grade = AlarmFrame['grade'];
 export type Grids = Territory;
 export type Heard = HeardWave;
 export type Hello = HelloFrame;
 export type Kind = ShownLine['kind'];
 export type Line = ShownLine;
+export type Mesh = MeshInfo;
 export type Person = PersonInfo;
 export type Place = PlaceForm;
 export type PositionNews = PositionView;

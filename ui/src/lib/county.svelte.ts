@@ -1,7 +1,9 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type {
   Category,
+  Cell,
   Grids,
+  Mesh,
   Person,
   Position,
   Receipts,
@@ -25,6 +27,11 @@ export class County {
   categories = $state<Category[]>([]);
   grids = $state<Grids>({ grids: [], landmarks: [], note: '' });
   people = $state<Person[]>([]);
+  /** Those that go on; what was merged into another is no place to send a matter to. */
+  cells = $state<Cell[]>([]);
+  /** How the station that is asked and its links do, and the same when it was asked before. */
+  mesh = $state<Mesh>();
+  meshBefore = $state<Mesh>();
   incidents = new SvelteMap<string, Shown>();
   positions = new SvelteMap<string, Position>();
   receipts = new SvelteMap<string, Receipts>();
@@ -71,6 +78,14 @@ export class County {
     this.#setStations((await from.get<{ stations: StationInfo[] }>('/v1/stations')).stations);
   }
 
+  /** What a dispatch desk watches beside matters: the county's cells, and how the mesh does. */
+  async loadMesh(from: Getter): Promise<void> {
+    const [all, mesh] = await Promise.all([from.get<{ cells: Cell[] }>('/v1/cells'), from.get<Mesh>('/v1/mesh')]);
+    this.cells = all.cells.filter((c) => !c.merged_into);
+    this.meshBefore = this.mesh;
+    this.mesh = mesh;
+  }
+
   /** The newest matters, closed ones too: frames bring only what is open or has changed since. */
   async loadIncidents(from: Getter): Promise<void> {
     const page = await from.get<{ incidents: Shown[] }>('/v1/incidents?limit=200');
@@ -105,6 +120,11 @@ export class County {
 
   stationOf(id: string | undefined): StationInfo | undefined {
     return this.stations.find((s) => s.id === id);
+  }
+
+  /** The cells that a matter of this one could go to. */
+  cellsBut(id: string): Cell[] {
+    return this.cells.filter((c) => c.cell !== id);
   }
 
   category(id: string): Category | undefined {

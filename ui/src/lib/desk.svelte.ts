@@ -24,6 +24,8 @@ export interface Notice {
 
 /** How often the outbox is looked through and the tables refreshed, beside what events cause. */
 const stationsEvery = 30_000;
+/** How often a dispatch desk asks how the mesh does. */
+const meshEvery = 10_000;
 
 /** Desk is one page's parts put together: who is signed in, the feed, what it brought, and what goes out. */
 export class Desk {
@@ -72,6 +74,7 @@ export class Desk {
     this.feed.open();
     void this.outbox.restore();
     setInterval(() => void this.county.loadStations(this.client).catch(() => undefined), stationsEvery);
+    if (this.page === 'dispatch') setInterval(() => void this.#loadMesh(), meshEvery);
   }
 
   leave(): void {
@@ -161,11 +164,17 @@ export class Desk {
   async #load(): Promise<void> {
     try {
       await this.county.load(this.client);
+      if (this.page === 'dispatch') await this.#loadMesh();
       this.trouble = '';
     } catch (e) {
       this.trouble = e instanceof Error ? e.message : String(e);
       if (e instanceof Problem && e.status === 401) void this.#renew();
     }
+  }
+
+  /** Where the station cannot be asked, the bar about the link says so. */
+  async #loadMesh(): Promise<void> {
+    await this.county.loadMesh(this.client).catch(() => undefined);
   }
 
   /** The station forgot the session: sign in again as the same person. */

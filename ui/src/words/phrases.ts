@@ -1,4 +1,4 @@
-import type { Category, Line, Place, Point, StationInfo } from '../lib/api';
+import type { Category, Cell, Line, Place, Point, StationInfo } from '../lib/api';
 import { bearing, compassOf, distance, nearest, pointOf } from '../lib/geo';
 import { chosen, say, sayName } from './words.svelte';
 
@@ -55,6 +55,12 @@ export function categoryWords(c: Category | undefined, id: string): string {
 
 export function roleWords(roles: string[]): string {
   return roles.map((r) => sayName('role', r)).join(' · ');
+}
+
+/** A cell by the townships it is made of; the home cell has those that no other has. */
+export function cellWords(c: Cell): string {
+  if (c.townships.length) return c.townships.join(' · ');
+  return c.home ? say('dispatch.cell.rest') : c.cell;
 }
 
 /** A decision's outcome code in words; codes are the catalogue's own. */
