@@ -187,8 +187,8 @@ test('a desk transfers a matter to another cell, which works it on to its end', 
   const kiosk = await onWatch('xinzhuang', '/kiosk');
   const here = await onWatch('hancun-post', '/dispatch', 'disp-li');
   const there = await onWatch('caojiawu-post', '/dispatch', 'disp-zhao');
-  await raise(kiosk, /消防隐患/);
-  await queue(here).getByRole('button', { name: /消防隐患/ }).click();
+  await raise(kiosk, /火情/);
+  await queue(here).getByRole('button', { name: /火情/ }).click();
   assert.equal(await detail(here).getByRole('button', { name: /^移交/ }).count(), 0, 'one cell: nowhere to go');
   await formCell('caojiawu', '曹家务乡');
 
@@ -199,7 +199,7 @@ test('a desk transfers a matter to another cell, which works it on to its end', 
   await dialog.getByRole('textbox', { name: '原因' }).fill('已过界');
   await dialog.getByRole('button', { name: '确定' }).click();
 
-  await queue(there).getByRole('button', { name: /消防隐患/ }).click();
+  await queue(there).getByRole('button', { name: /火情/ }).click();
   await detail(there).getByRole('definition').filter({ hasText: '曹家务乡' }).waitFor();
   await detail(there).getByText('移交 caojiawu 片区').first().waitFor();
   await shot(there, 'dispatch-transferred');
