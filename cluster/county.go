@@ -103,7 +103,7 @@ func Open(cfg Config) (_ *County, err error) {
 		cells: map[alerts.CellID]*record.Cell{}, has: map[alerts.CellID]part{},
 	}
 	c.lanes.sure, c.lanes.ended = map[alerts.Hash]pending.Done{}, map[farKey]time.Time{}
-	c.evens.at = map[alerts.CellID]time.Time{}
+	c.evens.at, c.evens.far = map[alerts.CellID]time.Time{}, map[alerts.Hash]bool{}
 	c.compares.last = map[alerts.StationID]time.Time{}
 	c.postless.Store(&map[alerts.CellID]bool{})
 	c.ctx, c.cancel = context.WithCancel(context.Background())

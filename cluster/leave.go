@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,10 +40,21 @@ type leaveSaid struct {
 	Leader alerts.StationID `cbor:"2,keyasint,omitempty"` // ask this one
 }
 
-// evens is with whom this station's pending events are even.
+// evens is what is known to be with other stations, too.
 type evens struct {
-	mu sync.Mutex
-	at map[alerts.CellID]time.Time
+	mu  sync.Mutex
+	at  map[alerts.CellID]time.Time // all that was pending of a followed cell then
+	far map[alerts.Hash]bool        // pending events of cells that are not followed here
+}
+
+// kept notes that another station has an event on its disk.
+func (c *County) kept(event alerts.Hash, by alerts.StationID) {
+	if e, held := c.set.Event(event); held && c.cell(e.Cell) == nil {
+		c.evens.mu.Lock()
+		c.evens.far[event] = true
+		c.evens.mu.Unlock()
+	}
+	c.cfg.Events.Kept(event, by)
 }
 
 // even notes that another station has all that is pending here of a cell.
@@ -77,10 +89,12 @@ func (c *County) openLeave() {
 }
 
 // Leave takes this station out of the county for good, as long as ctx lets it try: others get what is pending
-// here, its records go on without its vote, and everybody is told not to wait for it. It is still to be closed.
-func (c *County) Leave(ctx context.Context) error {
+// here, its records go on without its vote, one after the other, and everybody is told not to wait for it. Until its
+// votes are given up it takes alerts as ever; then shut is called, after which no event may be made here, and what
+// was made meanwhile is handed on as well. It is still to be closed.
+func (c *County) Leave(ctx context.Context, shut func()) error {
 	if err := c.handOff(ctx); err != nil {
-		return fmt.Errorf("hand on what is not recorded yet: %w", err)
+		return err
 	}
 	for _, id := range c.Cells() {
 		r := c.cell(id)
@@ -91,6 +105,10 @@ func (c *County) Leave(ctx context.Context) error {
 			return fmt.Errorf("leave the record of cell %s: %w", id, err)
 		}
 	}
+	shut()
+	if err := c.handOff(ctx); err != nil {
+		return err
+	}
 	return c.sayBye(ctx)
 }
 
@@ -98,25 +116,48 @@ func (c *County) Leave(ctx context.Context) error {
 func (c *County) handOff(ctx context.Context) error {
 	begin := time.Now()
 	for {
-		waits := ""
-		for _, id := range c.Cells() {
-			c.evens.mu.Lock()
-			even := c.evens.at[id].After(begin)
-			c.evens.mu.Unlock()
-			if n := c.set.Count(id); n > 0 && !even {
-				waits = fmt.Sprintf("%d events of cell %s are with no other station", n, id)
-			}
-		}
-		if waits == "" {
+		waits := c.onlyHere(begin)
+		if len(waits) == 0 {
 			return nil
 		}
 		for _, s := range c.others() {
 			c.swaps.Poke(s)
 		}
 		if !pause(ctx) {
-			return fmt.Errorf("%w: %s", ctx.Err(), waits)
+			return fmt.Errorf("not yet handed on: %s (%w)", strings.Join(waits, ", "), ctx.Err())
 		}
 	}
+}
+
+// onlyHere says how many pending events of which cells no other station is known to have since a moment.
+func (c *County) onlyHere(since time.Time) (out []string) {
+	for _, id := range c.KnownCells() {
+		n := c.set.Count(id)
+		c.evens.mu.Lock()
+		even := c.evens.at[id].After(since)
+		c.evens.mu.Unlock()
+		if c.cell(id) == nil {
+			even, n = false, c.farOnlyHere(id)
+		}
+		if n > 0 && !even {
+			out = append(out, fmt.Sprintf("%d events of cell %s are with no other station", n, id))
+		}
+	}
+	return out
+}
+
+// farOnlyHere counts the events made here for a cell not followed here that are neither known to be recorded there
+// nor to be on another station's disk. Those of others came from somebody who holds them.
+func (c *County) farOnlyHere(id alerts.CellID) (n int) {
+	for _, e := range c.set.List(id) {
+		c.evens.mu.Lock()
+		near := c.evens.far[e.ID]
+		c.evens.mu.Unlock()
+		if e.Station == c.cfg.Identity.Station && !near && !c.Sure(e.ID) {
+			n++
+		}
+	}
+	return n
 }
 
 // giveUpSeat asks whoever leads until this station has no part in a record's agreement.

@@ -91,6 +91,11 @@ func (c *County) pendingChanged(e alerts.Event, added bool) {
 	if r != nil && added {
 		r.Poke()
 	}
+	if !added {
+		c.evens.mu.Lock()
+		delete(c.evens.far, e.ID)
+		c.evens.mu.Unlock()
+	}
 	if added || r == nil { // what leaves otherwise stands in the record, and that was told already
 		c.cfg.Events.Pending(e)
 	}
@@ -100,13 +105,13 @@ func (c *County) pendingChanged(e alerts.Event, added bool) {
 func (c *County) openLinks() {
 	c.links = pending.OpenLinks(pending.LinksConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Wants: c.wants, Recorded: c.isRecorded,
-		OnKept: c.cfg.Events.Kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Log: c.log.Named("flash"),
+		OnKept: c.kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Log: c.log.Named("flash"),
 	})
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
 		Heads: c.heads, Lanes: c.lanesNow, Holder: c, Behind: c.behind, Older: c.older,
-		OnKept: c.cfg.Events.Kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
+		OnKept: c.kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
 	})
 	c.onClose(c.swaps.Close)
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/record"
@@ -82,6 +83,13 @@ func (n *Node) withControl(public http.Handler) (http.Handler, error) {
 	handle("POST /control/warrant", func(w http.ResponseWriter, r *http.Request) error {
 		return asked(w, r, n.Warrant)
 	})
+	handle("POST /control/leave", func(w http.ResponseWriter, r *http.Request) error {
+		return asked(w, r, func(ctx context.Context, l Leaving) (Left, error) {
+			ctx, cancel := context.WithTimeout(ctx, l.Wait)
+			defer cancel()
+			return Left{Station: n.identity.Station}, n.Leave(ctx)
+		})
+	})
 	handle("POST /control/snapshot", func(w http.ResponseWriter, _ *http.Request) error { return n.Snapshot(w) })
 	return mux, nil
 }
@@ -98,6 +106,16 @@ func asked[In, Out any](w http.ResponseWriter, r *http.Request, do func(context.
 		return err
 	}
 	return json.NewEncoder(w).Encode(out)
+}
+
+// Leaving is an operator's word that the station is to leave for good.
+type Leaving struct {
+	Wait time.Duration `json:"wait"` // how long it tries, in nanoseconds
+}
+
+// Left says which station has left.
+type Left struct {
+	Station alerts.StationID `json:"station"`
 }
 
 // Survivors are the stations of a cell that are left; an empty cell is the asked station's own.
@@ -179,6 +197,12 @@ func (o Operator) Recover(ctx context.Context, a Recovery) (out Survey, err erro
 // Warrant asks what the authority is to sign.
 func (o Operator) Warrant(ctx context.Context, s Survivors) (out Warrant, err error) {
 	err = o.ask(ctx, "/control/warrant", s, &out)
+	return out, err
+}
+
+// Leave takes the running station out of its county for good; it ends afterwards. See Node.Leave.
+func (o Operator) Leave(ctx context.Context, l Leaving) (out Left, err error) {
+	err = o.ask(ctx, "/control/leave", l, &out)
 	return out, err
 }
 

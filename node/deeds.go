@@ -125,8 +125,12 @@ type made struct {
 	sent  int // stations it was handed to
 }
 
-// make signs e, asks the rules whether it would count on what is known here, and if so keeps and spreads it.
+// make signs e, asks the rules whether it would count on what is known here, and if so keeps and spreads it. The
+// caller holds making.
 func (n *Node) make(e alerts.Event) (made, error) {
+	if n.leaving {
+		return made{}, web.ErrLeaving
+	}
 	e.At = n.county.Wall().UTC()
 	e.Station = n.identity.Station
 	if err := e.Check(); err != nil {

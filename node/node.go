@@ -41,7 +41,8 @@ type Node struct {
 	data     *County
 	county   *cluster.County
 
-	making    sync.Mutex // one event is made at a time here, each seeing the one before
+	making    sync.Mutex // one event is made at a time here, each seeing the one before; guards leaving
+	leaving   bool       // nothing is made here any more
 	view      *view
 	keeping   *keeping
 	receipts  *receipts
@@ -72,7 +73,7 @@ type Ground struct {
 
 // OpenOn is Open on a given ground.
 func OpenOn(on Ground, cfg Config, log *zap.Logger, collectors ...prometheus.Collector) (_ *Node, err error) {
-	n := &Node{cfg: cfg, done: make(chan error, 1)}
+	n := &Node{cfg: cfg, done: make(chan error, 2)} // that it left, and that it serves no more
 	log = n.shed.log(log)
 	n.log = log
 	defer func() {
@@ -277,7 +278,7 @@ func (n *Node) serve(l net.Listener) error {
 	return nil
 }
 
-// Done delivers why the station stopped serving: nil after Close.
+// Done delivers why the station is to be closed: ErrLeft, or why it stopped serving, which is nil after Close.
 func (n *Node) Done() <-chan error { return n.done }
 
 // URL is where this station's pages and API are.

@@ -2,9 +2,12 @@ package node
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -171,6 +174,18 @@ func TestALeaderLeavesForGood(t *testing.T) {
 		if m.nodes[old].leads(m.nodes[old].identity.Cell) {
 			t.Error("it still leads")
 		}
+		select {
+		case why := <-m.nodes[old].Done():
+			if !errors.Is(why, ErrLeft) {
+				t.Errorf("it ends with %v", why)
+			}
+		default:
+			t.Error("it does not end")
+		}
+		token := m.signIn(old, map[string]any{"kiosk": true})
+		if status, out := m.call(old, "POST", "/v1/alerts", token, scene("abduction", "xinzhuang", "too-late")); status != http.StatusServiceUnavailable || out["code"] != "leaving" {
+			t.Errorf("an alert that nobody will hear of was answered with %d %v", status, out)
+		}
 		m.stop(old)
 		m.eventually(time.Minute, "the others are a county of four", func() bool {
 			for name := range m.nodes {
@@ -202,14 +217,18 @@ func TestNobodyLeavesWithWhatOnlyItHolds(t *testing.T) {
 		m.raise(zhangyong, scene("abduction", "zhangyong", "alone"))
 		ctx, cancel := context.WithTimeout(m.t.Context(), 30*time.Second)
 		defer cancel()
-		if err := m.nodes[zhangyong].Leave(ctx); err == nil || !strings.Contains(err.Error(), "with no other station") {
+		if err := m.nodes[zhangyong].Leave(ctx); err == nil || !regexp.MustCompile(`: [1-9]\d* events of cell yongqing are with no other station`).MatchString(err.Error()) {
 			t.Errorf("it left: %v", err)
 		}
+		again, _, _ := m.raise(zhangyong, scene("abduction", "zhangyong", "still-there")) // it goes on as before
 		m.net.Heal()
 		m.eventually(time.Minute, "it is still one of them", m.settled)
 		if err := m.nodes[zhangyong].Leave(m.t.Context()); err != nil {
 			t.Error(err)
 		}
+		m.stop(zhangyong)
+		m.eventually(time.Minute, "what it held is recorded", m.agreed)
+		m.recordedOnce(again)
 	})
 }
 

@@ -133,18 +133,31 @@ func (c demoCmd) together(ctx context.Context, to console, data *node.County, cf
 		fmt.Fprintln(to.out, "\nNot all have met yet:", strangers)
 	}
 	fmt.Fprintf(to.out, "\nCtrl-C stops. The stations' log is %s.\n", file.Name())
-	ended := make(chan error, len(running))
-	for k, s := range running {
-		go func() {
-			ended <- fmt.Errorf("station %s stopped serving: %w", data.Stations[k].ID, errors.Join(<-s.Done()))
-		}()
+	type end struct {
+		k   int
+		why error
 	}
-	select {
-	case err := <-ended:
-		return err
-	case <-ctx.Done():
-		fmt.Fprintln(to.out, "stopping; the data stays in", c.Dir)
-		return nil
+	ended := make(chan end, len(running))
+	for k, s := range running {
+		go func() { ended <- end{k, <-s.Done()} }()
+	}
+	for {
+		select {
+		case e := <-ended:
+			id := data.Stations[e.k].ID
+			if !errors.Is(e.why, node.ErrLeft) {
+				return fmt.Errorf("station %s stopped serving: %w", id, errors.Join(e.why))
+			}
+			err := running[e.k].Close()
+			running[e.k] = nil
+			if err != nil {
+				return fmt.Errorf("station %s: %w", id, err)
+			}
+			fmt.Fprintf(to.out, "station %s has left the county for good\n", id)
+		case <-ctx.Done():
+			fmt.Fprintln(to.out, "stopping; the data stays in", c.Dir)
+			return nil
+		}
 	}
 }
 

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"hivemesh/alerts"
 	"hivemesh/node"
+	"hivemesh/node/web"
 )
 
 // On five processes: a station is expelled and the key changed by hand, while they run.
@@ -92,13 +99,76 @@ func TestTheAuthorityCanBeMoved(t *testing.T) {
 	}
 }
 
-// A station leaves by hand: it must not be running, and cannot come back under its id.
+// A running voter leaves by hand while alerts are raised at it: its process ends, and every alert that it answered
+// is on the record of the others.
+func TestARunningStationLeaves(t *testing.T) {
+	s := startSeparate(t)
+	if _, err := hive(t, "leave", "--config", filepath.Join(s.stations["hancun-post"].Dir, node.ConfigFile)); err == nil || !strings.Contains(err.Error(), "authority lies here") {
+		t.Errorf("the authority's station left: %v", err)
+	}
+	leaves := "xinzhuang"
+	until(t, 20*time.Second, "it votes", func() bool {
+		return slices.Contains(s.mesh("zhangyong").Cells[0].Voters, alerts.StationID(leaves))
+	})
+	kiosk := s.signIn(leaves, map[string]any{"kiosk": true})
+	raised, stop, done := map[string]time.Time{}, make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for k := 0; ; k++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			body := strings.NewReader(fmt.Sprintf(`{"category":"abduction","id":"going-%d","place":{"grid":"zhangyong"}}`, k))
+			req, err := http.NewRequest("POST", s.url(leaves)+"/v1/alerts", body)
+			if err != nil {
+				return
+			}
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+kiosk)
+			resp, err := http.DefaultClient.Do(req)
+			if err != nil {
+				return // it has ended
+			}
+			var taken web.Taken
+			err = json.NewDecoder(resp.Body).Decode(&taken)
+			resp.Body.Close()
+			if err == nil && resp.StatusCode == http.StatusAccepted && taken.Kept.Here {
+				raised[string(taken.Incident)] = time.Now()
+			}
+		}
+	}()
+	ended := make(chan error, 1)
+	go func(c *exec.Cmd) { ended <- c.Wait() }(s.running[leaves])
+	delete(s.running, leaves)
+	out, err := hive(t, "leave", "--config", filepath.Join(s.stations[leaves].Dir, node.ConfigFile))
+	close(stop)
+	<-done
+	if err != nil || !strings.Contains(out, "has left the county for good") {
+		t.Fatalf("leave: %q %v", out, err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("its process ended with %v", err)
+	}
+	if len(raised) == 0 {
+		t.Fatal("it took no alert meanwhile: this shows nothing")
+	}
+	t.Logf("%d alerts meanwhile", len(raised))
+	for _, name := range []string{"zhangyong", "hancun-post"} {
+		until(t, 20*time.Second, name+" knows four", func() bool { return len(s.mesh(name).Members) == 4 })
+		until(t, 20*time.Second, name+" has recorded all", func() bool { c := s.mesh(name).Cells[0]; return c.Pending == 0 && c.Leader != "" })
+		if v := s.mesh(name).Cells[0].Voters; slices.Contains(v, alerts.StationID(leaves)) {
+			t.Errorf("%v vote", v)
+		}
+		s.recordedOnce(name, raised)
+	}
+}
+
+// A stopped station leaves by hand, and cannot come back under its id.
 func TestLeaveByHand(t *testing.T) {
 	s := startSeparate(t)
 	config := filepath.Join(s.stations["caojiawu-works"].Dir, node.ConfigFile)
-	if _, err := hive(t, "leave", "--config", config); err == nil || !strings.Contains(err.Error(), "is taken by") {
-		t.Errorf("a running station left: %v", err)
-	}
 	if err := s.running["caojiawu-works"].Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

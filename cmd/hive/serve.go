@@ -64,6 +64,10 @@ func (c serveCmd) Run(ctx context.Context, to console) (err error) {
 	fmt.Fprintf(to.out, "%s serves %s (kiosk, patrol, dispatch, docs there); mesh %s; Ctrl-C stops\n", filepath.Base(cfg.Dir), s.URL(), cfg.Mesh)
 	select {
 	case err := <-s.Done():
+		if errors.Is(err, node.ErrLeft) {
+			fmt.Fprintln(to.out, "this station has left the county for good; nobody waits for it, and its directory may go")
+			return nil
+		}
 		return err
 	case <-ctx.Done():
 		return nil

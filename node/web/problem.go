@@ -131,6 +131,9 @@ func problemOf(err error) *Problem {
 		return p
 	case errors.Is(err, ErrUnknownIncident):
 		return unknownIncident()
+	case errors.Is(err, ErrLeaving):
+		return problem(http.StatusServiceUnavailable, "leaving", err.Error(),
+			"call 110 now; then try again with the same id at another station")
 	case errors.Is(err, ErrNotKept):
 		return problem(http.StatusServiceUnavailable, "not_kept", err.Error(),
 			"call 110 now; then try again with the same id, here or at another station")

@@ -241,6 +241,9 @@ func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Reason }
 // ErrUnknownIncident says that this station does not know the incident (yet).
 var ErrUnknownIncident = errors.New("this station knows no such incident")
 
+// ErrLeaving says that the station is in its last seconds: nothing that is made here now would reach the others.
+var ErrLeaving = errors.New("this station is leaving its county for good and takes nothing any more")
+
 // ErrNotKept says that an event was neither kept here nor sent to anybody: the one case in which a raise
 // fails for reasons of the station itself.
 var ErrNotKept = errors.New("neither kept here nor sent to any other station")
