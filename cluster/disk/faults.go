@@ -25,6 +25,15 @@ type Faults struct {
 	Before func(Op) error
 	// Free is the room left in bytes; nil: the file system is asked.
 	Free func() uint64
+	// Ballast is how many bytes of it are held; 0: BallastSize. Many stations in one memory hold less.
+	Ballast int64
+}
+
+func (f *Faults) ballast() int64 {
+	if f == nil || f.Ballast == 0 {
+		return BallastSize
+	}
+	return f.Ballast
 }
 
 func (f *Faults) before(op Op) error {

@@ -66,7 +66,7 @@ func Bad(faults *Faults) *Disk { return &Disk{faults: faults, log: zap.NewNop()}
 // Open looks after the disk that a folder is on, until Close.
 func Open(dir string, faults *Faults, log *zap.Logger) *Disk {
 	d := &Disk{dir: dir, faults: faults, log: log, stop: make(chan struct{}), done: make(chan struct{})}
-	d.ballast = reserved(filepath.Join(dir, ballastFile)) >= BallastSize // also where there is no room to make it anew
+	d.ballast = reserved(filepath.Join(dir, ballastFile)) >= faults.ballast() // also where there is no room to make it anew
 	d.look()
 	go d.run()
 	return d
@@ -125,7 +125,7 @@ func (d *Disk) look() {
 	d.mu.Lock()
 	was := d.space.Level
 	d.space.Free, d.space.Level = free, level
-	fits := d.dir != "" && !d.ballast && free > BallastSize+mark(YieldBelow, yieldShare, total)
+	fits := d.dir != "" && !d.ballast && free > uint64(d.faults.ballast())+mark(YieldBelow, yieldShare, total)
 	d.mu.Unlock()
 	if was != level && (was != "" || level != Roomy) {
 		d.log.Warn("room on the disk", zap.String("level", string(level)), zap.String("was", string(was)), zap.Uint64("free", free))
@@ -159,7 +159,7 @@ func mark(below, share, total uint64) uint64 { return min(below, total/100*share
 // takeIn makes the ballast, or finds it there.
 func (d *Disk) takeIn() {
 	path := filepath.Join(d.dir, ballastFile)
-	err := fill(path)
+	err := fill(path, d.faults.ballast())
 	if err != nil {
 		os.Remove(path) // half of it would only take room
 		d.log.Warn("no ballast", zap.Error(err))
@@ -171,14 +171,14 @@ func (d *Disk) takeIn() {
 }
 
 // fill reserves the blocks themselves: a file of zeros with holes would hold nothing free.
-func fill(path string) error {
+func fill(path string, size int64) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	err = reserve(f, BallastSize)
+	err = reserve(f, size)
 	if errors.Is(err, errors.ErrUnsupported) {
-		_, err = f.WriteAt(make([]byte, BallastSize), 0)
+		_, err = f.WriteAt(make([]byte, size), 0)
 	}
 	return errors.Join(err, f.Close())
 }

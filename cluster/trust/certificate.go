@@ -84,14 +84,24 @@ func whoOf(c *x509.Certificate) (Who, error) {
 	return w, nil
 }
 
-// parseStation reads a station's certificate that root signed. It does not look at the clock.
-func parseStation(root *x509.Certificate, der []byte) (*x509.Certificate, Who, error) {
+// readStation reads what a certificate says of its station, without checking who signed it.
+func readStation(der []byte) (*x509.Certificate, Who, error) {
 	if len(der) > maxCertificate {
 		return nil, Who{}, fmt.Errorf("%w: %d bytes long", ErrForeign, len(der))
 	}
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
 		return nil, Who{}, fmt.Errorf("%w: %w", ErrForeign, err)
+	}
+	w, err := whoOf(c)
+	return c, w, err
+}
+
+// parseStation reads a station's certificate that root signed. It does not look at the clock.
+func parseStation(root *x509.Certificate, der []byte) (*x509.Certificate, Who, error) {
+	c, w, err := readStation(der)
+	if err != nil {
+		return nil, Who{}, err
 	}
 	if c.IsCA {
 		return nil, Who{}, fmt.Errorf("%w: it is an authority's", ErrForeign)
@@ -101,10 +111,6 @@ func parseStation(root *x509.Certificate, der []byte) (*x509.Certificate, Who, e
 	}
 	if _, ok := c.PublicKey.(ed25519.PublicKey); !ok {
 		return nil, Who{}, fmt.Errorf("%w: its key is not Ed25519", ErrForeign)
-	}
-	w, err := whoOf(c)
-	if err != nil {
-		return nil, Who{}, err
 	}
 	if county := countyOf(root); w.County != county {
 		return nil, Who{}, fmt.Errorf("%w: it is of %s, not of %s", ErrForeign, w.County, county)

@@ -319,7 +319,7 @@ func (p *Port) verifyPeer(chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return ErrForeign
 	}
-	c, who, err := parseStation(p.id.Root, chain[0].Raw)
+	c, who, err := p.ring.parse(chain[0].Raw)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"hivemesh/alerts"
-	"hivemesh/cluster/disk"
 )
 
 // runs proves that a station opens and closes whenever it is told to, a restart in the middle of everything included.
@@ -228,7 +227,7 @@ const (
 	goroutinesPerPair    = 10 // streams between two stations, both ends
 	goroutinesPerDevice  = 12 // the client's own included
 	filesPerStation      = 80
-	bytesPerStation      = disk.BallastSize + 8<<20
+	bytesPerStation      = ballast + 8<<20
 )
 
 // bounded proves that no station grows with the weather: goroutines and files stay within what stations,

@@ -1,3 +1,8 @@
+// Every two stations shake hands several times. Nobody listens in on a network in memory, so the half of the key
+// exchange that withstands quantum computers, and costs more than the rest of it, is left out.
+
+//go:debug tlsmlkem=0
+
 package sim
 
 import (
@@ -10,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -37,6 +43,7 @@ const (
 	fewSeeds = 2               // in an ordinary go test
 	batch    = 20              // seeds a process: a county that takes its process with it takes few others along
 	seedTime = 3 * time.Minute // real time after which a seed hangs
+	garbage  = 700 << 20       // bytes at which a process collects its own
 )
 
 // TestCounty lets one county after the other live through its seed's faults, and checks each.
@@ -74,8 +81,8 @@ func TestCounty(t *testing.T) {
 	wg.Wait()
 	tellAll(t, total)
 	fmt.Printf("%-34s %v on the clock\n", "this run", time.Since(begin).Round(time.Second))
-	if len(total.Void) == total.Seeds {
-		t.Errorf("all of the %d seeds are void: nothing was shown", total.Seeds)
+	if total.TooVoid() {
+		t.Errorf("%d of the %d seeds are void: they showed nothing", len(total.Void), total.Seeds)
 	}
 }
 
@@ -87,6 +94,7 @@ func tellAll(t *testing.T, r *Report) {
 		for _, v := range r.Violations[seed] {
 			fmt.Printf("FAIL seed=%d check=%s: %s\n", seed, v.Check, v.What)
 		}
+		fmt.Print(r.Plans[seed])
 		t.Errorf("seed %d broke %v; repeat: %s", seed, names(r.Violations[seed]), repeat(seed))
 	}
 	for _, seed := range slices.Sorted(maps.Keys(r.Died)) {
@@ -101,7 +109,7 @@ func repeat(seed uint64) string {
 	if *faultsFlag != "" {
 		cmd += " -faults " + *faultsFlag
 	}
-	return cmd
+	return cmd + " -plan"
 }
 
 // inProcess runs seeds in a process of their own. One that ends before its time is laid to the seed it was at;
@@ -171,7 +179,8 @@ func work(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	debug.SetGCPercent(400) // a county is small and short-lived
+	debug.SetGCPercent(-1) // a county is small and short-lived: its garbage waits until there is much of it
+	debug.SetMemoryLimit(garbage)
 	kinds, only := AllKinds(), []string(nil)
 	if *faultsFlag != "" {
 		kinds = nil
@@ -184,6 +193,12 @@ func work(t *testing.T) {
 	}
 	for n := range *seedsFlag {
 		p := Draw(*seedFlag+uint64(n), kinds)
+		// Every other county's goroutines take turns, which costs less; those of the others run at once.
+		if p.Seed%2 == 0 {
+			runtime.GOMAXPROCS(1)
+		} else {
+			runtime.GOMAXPROCS(runtime.NumCPU())
+		}
 		begin := time.Now()
 		hangs := time.AfterFunc(seedTime, func() {
 			debug.SetTraceback("all")
@@ -200,10 +215,7 @@ func work(t *testing.T) {
 // live lets a plan's county live in a bubble, on a disk in memory where there is one.
 func live(t *testing.T, p *Plan) (h *History) {
 	if *planFlag {
-		fmt.Printf("seed %d: %d stations, links %s\n", p.Seed, len(p.County.Stations), p.Links)
-		for _, f := range p.Faults {
-			fmt.Println("  ", f)
-		}
+		fmt.Print(p)
 	}
 	shm := "/dev/shm"
 	if _, err := os.Stat(shm); err != nil {

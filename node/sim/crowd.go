@@ -22,8 +22,8 @@ func (w *world) people() {
 			w.devices[id] = newDevice(w, alerts.Person{ID: id, Roles: []alerts.Role{alerts.KioskRole}, Home: s.ID}, true)
 		}
 	}
-	for _, d := range w.devices {
-		w.crowd.Go(d.run)
+	for _, id := range slices.Sorted(maps.Keys(w.devices)) {
+		w.crowd.Go(w.devices[id].run)
 	}
 }
 

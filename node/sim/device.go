@@ -63,6 +63,45 @@ type frame struct {
 	Kept
 }
 
+// told is what a frame says, read once: many devices get the same bytes.
+type told struct {
+	frame
+	matter // of an incident's frame
+	fields []string
+	secret bool
+}
+
+func readFrame(raw []byte) (*told, error) {
+	t := &told{secret: mentions(raw)}
+	if err := json.Unmarshal(raw, &t.frame); err != nil {
+		return nil, err
+	}
+	if t.Type != "incident" {
+		json.Unmarshal(t.frame.Incident, &t.matter.ID)
+		t.fields = fields("", raw, 1)
+		return t, nil
+	}
+	t.fields = fields("", t.frame.Incident, 0)
+	return t, json.Unmarshal(t.frame.Incident, &t.matter)
+}
+
+// frame reads what a station sent.
+func (w *world) frame(raw []byte) (*told, error) {
+	w.mu.Lock()
+	t := w.frames[string(raw)]
+	w.mu.Unlock()
+	if t != nil {
+		return t, nil
+	}
+	t, err := readFrame(raw)
+	if err == nil {
+		w.mu.Lock()
+		w.frames[string(raw)] = t
+		w.mu.Unlock()
+	}
+	return t, err
+}
+
 func newDevice(w *world, p alerts.Person, kiosk bool) *device {
 	d := &device{
 		w: w, person: p, kiosk: kiosk, at: p.Home, name: "device-of-" + string(p.ID), link: -1,
@@ -219,15 +258,15 @@ func (d *device) read() {
 
 // take keeps what a frame says, and lets the person react.
 func (d *device) take(at alerts.StationID, raw []byte) {
-	var f frame
-	if err := json.Unmarshal(raw, &f); err != nil {
+	f, err := d.w.frame(raw)
+	if err != nil {
 		d.w.broken("frame to %s: %v", d.name, err)
 		return
 	}
 	p := Push{
 		At: time.Now(), Device: d.name, Person: d.who(), Station: at, Type: f.Type, Wave: f.Wave, Support: f.Support,
 		Again: f.Continues, Cell: f.Cell, Cursor: f.Cursor, Event: f.Event, Kept: f.Kept, Counts: f.Receipts, Code: f.Code,
-		Secret: mentions(raw),
+		Secret: f.secret, Incident: f.matter.ID, Fields: f.fields,
 	}
 	d.mu.Lock()
 	switch f.Type {
@@ -235,9 +274,6 @@ func (d *device) take(at alerts.StationID, raw []byte) {
 		d.linked(at)
 	case "incident":
 		d.learn(&p, f)
-	default:
-		json.Unmarshal(f.Incident, &p.Incident)
-		p.Fields = fields("", raw, 1)
 	}
 	if f.Type == "alarm" && f.Support != "" {
 		d.support[f.Support] = p.Incident
@@ -255,11 +291,8 @@ func (d *device) take(at alerts.StationID, raw []byte) {
 }
 
 // learn keeps an incident frame. Called with mu held.
-func (d *device) learn(p *Push, f frame) {
-	var m matter
-	if err := json.Unmarshal(f.Incident, &m); err != nil {
-		return
-	}
+func (d *device) learn(p *Push, f *told) {
+	m := f.matter
 	if _, known := d.shown[m.ID]; !known {
 		d.order = append(d.order, m.ID)
 	}
@@ -267,13 +300,12 @@ func (d *device) learn(p *Push, f frame) {
 	if f.Cursor != "" {
 		d.after[f.Cell] = f.Cursor
 	}
-	p.Incident, p.Status, p.Pending = m.ID, m.Status, m.Pending
+	p.Status, p.Pending = m.Status, m.Pending
 	for _, l := range m.Lines {
 		if l.Index > 0 {
 			p.Lines = append(p.Lines, l.Index)
 		}
 	}
-	p.Fields = fields("", f.Incident, 0)
 }
 
 func (d *device) linked(at alerts.StationID) {

@@ -5,7 +5,8 @@
 //
 // It never asks the rules under test whether they were right: the checks read what clients saw from outside and
 // what stations held in the end, and work out by themselves who may hear what. And it never calls a run green
-// that showed nothing: a planned fault that met nothing, or no real traffic, makes the seed void.
+// that showed nothing: a planned kind of fault that met nothing, or no real traffic, makes the seed void, and too
+// many void seeds fail the run.
 //
 // The one rule: a check that cannot fail is a defect. Each has violations planted for it in checks_test.go.
 //

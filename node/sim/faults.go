@@ -16,8 +16,12 @@ type badDisk struct {
 	waited atomic.Uint64
 }
 
+// ballast in bytes: what matters is that it is thrown out and taken in again, and all disks are in one memory.
+const ballast = 1 << 20
+
 func (d *badDisk) faults() *disk.Faults {
 	f := d.Trouble.Faults()
+	f.Ballast = ballast
 	bad := f.Before
 	f.Before = func(op disk.Op) error {
 		if wait := d.wait.Load(); wait > 0 && op.Do == disk.Writes {
@@ -44,7 +48,11 @@ type strike struct {
 	f    Fault
 	span int // of h.Struck
 	base uint64
+	over bool
 }
+
+// holdFor is how long a fault that has met nothing yet is kept up before it is looked at again.
+const holdFor = 500 * time.Millisecond
 
 func (w *world) strike(f Fault) *strike { return &strike{w: w, f: f, span: -1} }
 
@@ -88,6 +96,9 @@ func (s *strike) count() uint64 {
 }
 
 func (s *strike) begin() {
+	if s.f.Shape == fromLeader {
+		s.f.Some, s.f.Others = s.w.leader(), s.w.plan.stations()
+	}
 	s.base = s.count()
 	for _, id := range s.f.Some {
 		switch s.f.Kind {
@@ -147,14 +158,28 @@ func (s *strike) mend() {
 
 // flap makes a flapping link whole, or cuts it again.
 func (s *strike) flap(whole bool) {
-	if whole {
+	switch {
+	case s.over:
+	case whole:
 		s.mend()
-	} else {
+	default:
 		s.cut()
 	}
 }
 
+// endIfMet ends a fault unless it would have been one in name only. A station that was stopped is opened again
+// in any case.
+func (s *strike) endIfMet() {
+	if s.f.turnsOff() || s.count() > s.base {
+		s.end()
+	}
+}
+
 func (s *strike) end() {
+	if s.over {
+		return
+	}
+	s.over = true
 	bites := s.count() - s.base
 	for _, id := range s.f.Some {
 		switch s.f.Kind {

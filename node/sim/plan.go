@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"hivemesh/alerts"
@@ -73,6 +74,16 @@ func (f Fault) String() string {
 	return fmt.Sprintf("%-8s %-8s %5.1fs for %4.1fs %v %v %v %v", f.Kind, f.Shape, f.At.Seconds(), f.For.Seconds(), f.Some, f.Others, f.Delay, f.Share)
 }
 
+// String is the plan's county and its faults, one a line.
+func (p *Plan) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "seed %d: %d stations, two cells: %v, links %s, %d pieces of work\n", p.Seed, len(p.County.Stations), p.County.Two, p.Links, len(p.Work))
+	for _, f := range p.Faults {
+		fmt.Fprintln(&b, "  ", f)
+	}
+	return b.String()
+}
+
 // Work is one thing that a person sets out to do.
 type Work struct {
 	At       time.Duration
@@ -97,19 +108,28 @@ func Draw(seed uint64, kinds []Kind) Plan {
 		p.Kinds = append(p.Kinds, kinds[k])
 	}
 	slices.Sort(p.Kinds)
-	for _, k := range p.Kinds {
-		for n, tries := 1+r.IntN(3), 0; n > 0 && tries < mostTries; tries++ {
-			if f := p.drawFault(k, r); !p.stopsTwice(f) {
-				p.Faults, n = append(p.Faults, f), n-1
-			}
-		}
-	}
+	p.drawFaults(r, turnsOff) // first: the others must find their stations running
+	p.drawFaults(r, func(k Kind) bool { return !turnsOff(k) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 	// A station that comes late does not know of the second cell yet: what it raises is carried over from the
 	// home cell later, which the checks do not follow.
 	p.County.Two = p.County.Two && !slices.Contains(p.Kinds, Late)
 	p.drawWork(r)
 	return p
+}
+
+// drawFaults draws one to three faults of each of these kinds.
+func (p *Plan) drawFaults(r *rand.Rand, these func(Kind) bool) {
+	for _, k := range p.Kinds {
+		if !these(k) {
+			continue
+		}
+		for n, tries := 1+r.IntN(3), 0; n > 0 && tries < mostTries; tries++ {
+			if f := p.drawFault(k, r); !p.stopsTwice(f) && p.canBeMet(f) {
+				p.Faults, n = append(append(p.Faults, f), beside(f)...), n-1
+			}
+		}
+	}
 }
 
 func between(r *rand.Rand, least, most time.Duration) time.Duration {
@@ -122,8 +142,10 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 	f := Fault{Kind: k, At: between(r, faultAfter, chaosLasts-10*time.Second), For: between(r, 3*time.Second, 25*time.Second), Some: ids[:1]}
 	switch k {
 	case Cut:
-		f.Shape = []string{"one", "halves", "pair", "hub", "all"}[r.IntN(5)]
+		f.Shape = []string{"one", "halves", "pair", "hub", "all", fromLeader}[r.IntN(6)]
 		switch f.Shape {
+		case fromLeader:
+			f.Some = nil
 		case "one":
 			f.Others = ids[1:]
 		case "halves":
@@ -149,7 +171,13 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 	case Restart, Crash:
 		f.For = between(r, 100*time.Millisecond, 28*time.Second)
 	case Broken:
-		f.Shape = []string{"", "pending", "record", "raft", "vote"}[r.IntN(5)]
+		f.Shape = []string{"", "pending", "record", "raft", voteStore}[r.IntN(5)]
+		if f.Shape == "raft" || f.Shape == voteStore { // who does not vote writes neither
+			f.Some = p.stations()[:founders][r.IntN(founders):][:1]
+		}
+		if f.Shape == voteStore {
+			f.At, f.For = min(f.At, chaosLasts-15*time.Second), max(f.For, 15*time.Second)
+		}
 	case Slow:
 		f.At, f.For = min(f.At, chaosLasts-15*time.Second), max(f.For, 15*time.Second) // a station may write little
 		f.Delay = between(r, 30*time.Millisecond, 1500*time.Millisecond)
@@ -167,6 +195,11 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 	return f
 }
 
+const (
+	fromLeader = "leader" // the shape of a cut that parts whoever leads the home cell then from all others
+	voteStore  = "vote"   // the store of a voter's term and vote
+)
+
 // lateComer is a station that did not found the record.
 func (p *Plan) lateComer(r *rand.Rand) alerts.StationID {
 	later := p.stations()[founders:]
@@ -181,10 +214,12 @@ const mostTries = 50
 // apartStops is how long a station runs at least between two stops.
 const apartStops = 5 * time.Second
 
+// stops are the faults that stop a station, or the writes of its disk.
+var stops = []Kind{Restart, Crash, Late, Full, Broken, Hung}
+
 // stopsTwice reports whether f would stop a station that another fault has stopped already, or whose disk
 // does not write. (A slow one does: a crash in the middle of a write is what there is to see.)
 func (p *Plan) stopsTwice(f Fault) bool {
-	stops := []Kind{Restart, Crash, Late, Full, Broken, Hung}
 	return slices.Contains(stops, f.Kind) && slices.ContainsFunc(p.Faults, func(o Fault) bool {
 		return slices.Contains(stops, o.Kind) && o.Some[0] == f.Some[0] && f.At < o.At+o.For+apartStops && o.At < f.At+f.For+apartStops
 	})
@@ -210,9 +245,13 @@ func (p *Plan) drawWork(r *rand.Rand) {
 	all := chaosLasts + quietLasts/2
 	person := func(list []alerts.Person) alerts.PersonID { return list[r.IntN(len(list))].ID }
 	dispatchers := p.County.with(alerts.Dispatcher)
-	raises := 10 + r.IntN(15)
+	aimed := p.aim(r)
+	raises := max(10+r.IntN(15), len(aimed)+fewestElse)
 	for k := range raises {
 		w := Work{Do: "raise", At: between(r, 0, all), Station: any(), Category: categories[r.IntN(len(categories))], Number: k}
+		if k < len(aimed) {
+			w.At, w.Station = aimed[k].At, aimed[k].Station
+		}
 		if k%5 == 4 {
 			who := p.County.People[r.IntN(len(p.County.People))]
 			w.Do, w.Who, w.Second = "twice", who.ID, any()

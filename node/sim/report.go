@@ -18,11 +18,13 @@ type Report struct {
 	Void       map[uint64]string // seeds that count for nothing, and why
 	Violations map[uint64][]Violation
 	Died       map[uint64]string // seeds whose process ended before their time
+	Plans      map[uint64]string // of the seeds with violations
 
 	Faults  map[Kind]int
 	Bites   map[Kind]uint64
-	Raised  int // alerts taken
-	Refused int // raises at a living station that were not taken
+	Missed  map[Kind]int // faults that met nothing
+	Raised  int          // alerts taken
+	Refused int          // raises at a living station that were not taken
 	Deeds   int
 	Acks    map[string]int // by the highest level claimed in the answer
 	Alarms  int            // frames that make a device sound
@@ -62,8 +64,8 @@ func (t Times) String() string { return fmt.Sprintf("%d / %d / %d ms", t.at(.5),
 // NewReport is an empty one.
 func NewReport() *Report {
 	return &Report{
-		Void: map[uint64]string{}, Violations: map[uint64][]Violation{}, Died: map[uint64]string{},
-		Faults: map[Kind]int{}, Bites: map[Kind]uint64{}, Acks: map[string]int{}, Answer: Times{}, Sight: Times{}, Heal: Times{},
+		Void: map[uint64]string{}, Violations: map[uint64][]Violation{}, Died: map[uint64]string{}, Plans: map[uint64]string{},
+		Faults: map[Kind]int{}, Bites: map[Kind]uint64{}, Missed: map[Kind]int{}, Acks: map[string]int{}, Answer: Times{}, Sight: Times{}, Heal: Times{},
 	}
 }
 
@@ -74,7 +76,7 @@ func ReportOf(h *History, only []string, took time.Duration) *Report {
 	r.Seeds, r.Leaked, r.Real = 1, h.Leaked, took
 	r.Virtual = h.Ended.Sub(h.Began)
 	if bad := Judge(h, only); len(bad) > 0 {
-		r.Violations[seed] = bad
+		r.Violations[seed], r.Plans[seed] = bad, h.Plan.String()
 	}
 	for _, v := range r.Violations[seed] {
 		switch v.Check {
@@ -89,6 +91,9 @@ func ReportOf(h *History, only []string, took time.Duration) *Report {
 	for _, s := range h.Struck {
 		r.Faults[s.Kind]++
 		r.Bites[s.Kind] += s.Bites
+		if s.Bites == 0 {
+			r.Missed[s.Kind]++
+		}
 	}
 	r.countDeeds(h)
 	r.countLeaders(h)
@@ -166,6 +171,14 @@ func (r *Report) countLeaders(h *History) {
 // What makes traffic real: fewer alerts, answers or alarms prove nothing.
 const leastAlerts, leastDeeds, leastAlarms = 5, 15, 10
 
+// mostVoid is the share of seeds that may show nothing; where it is more the plans are no plans.
+const mostVoid = 0.03
+
+// TooVoid says that more seeds than may be showed nothing; of a few seeds, that all did.
+func (r *Report) TooVoid() bool {
+	return len(r.Void) == r.Seeds || len(r.Void) > max(1, int(mostVoid*float64(r.Seeds)))
+}
+
 // void says why a run counts for nothing: a fault that was planned and met nothing, or too little going on.
 func void(h *History, r *Report) string {
 	for _, k := range h.Plan.Kinds {
@@ -189,8 +202,10 @@ func (r *Report) Add(o *Report) {
 	maps.Copy(r.Void, o.Void)
 	maps.Copy(r.Violations, o.Violations)
 	maps.Copy(r.Died, o.Died)
+	maps.Copy(r.Plans, o.Plans)
 	sum(r.Faults, o.Faults)
 	sum(r.Bites, o.Bites)
+	sum(r.Missed, o.Missed)
 	sum(r.Acks, o.Acks)
 	sum(r.Answer, o.Answer)
 	sum(r.Sight, o.Sight)
@@ -231,9 +246,10 @@ func (r *Report) Write(w io.Writer) {
 		fmt.Fprintf(w, "%-34s "+format+"\n", append([]any{name}, a...)...)
 	}
 	row("seeds", "%d: %d green, %d void, %d failed", r.Seeds, r.Green(), len(r.Void), len(r.Violations)+len(r.Died))
+	row("void", "%.1f %%, at most %.0f %% may be", 100*float64(len(r.Void))/float64(max(1, r.Seeds)), 100*mostVoid)
 	row("time", "%v virtual, %v real", r.Virtual.Round(time.Second), r.Real.Round(time.Second))
 	for _, k := range slices.Sorted(maps.Keys(r.Faults)) {
-		row("fault "+string(k), "%d, met %d times", r.Faults[k], r.Bites[k])
+		row("fault "+string(k), "%d, met %d times; %d met nothing", r.Faults[k], r.Bites[k], r.Missed[k])
 	}
 	row("leader changes", "%d", r.Leaders)
 	row("alerts taken", "%d, and %d refused by living stations", r.Raised, r.Refused)

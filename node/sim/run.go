@@ -46,7 +46,9 @@ func Run(p *Plan, dir string, log *zap.Logger) (*History, error) {
 func (w *world) open() {
 	late := map[alerts.StationID]bool{}
 	for _, f := range w.plan.Faults {
-		late[f.Some[0]] = late[f.Some[0]] || f.Kind == Late
+		if f.Kind == Late {
+			late[f.Some[0]] = true
+		}
 	}
 	for _, id := range w.plan.stations() {
 		if !late[id] {
@@ -109,9 +111,14 @@ func (w *world) chaos() {
 	var steps []step
 	for _, f := range w.plan.Faults {
 		strike := w.strike(f)
-		steps = append(steps, step{f.At, strike.begin}, step{f.At + f.For, strike.end})
+		steps = append(steps, step{f.At, strike.begin})
+		until := w.plan.until(f)
+		for at := f.At + f.For; at < until; at += holdFor {
+			steps = append(steps, step{at, strike.endIfMet})
+		}
+		steps = append(steps, step{until, strike.end})
 		if f.Kind == Flap {
-			for at, whole := f.At+flapEvery, true; at < f.At+f.For; at, whole = at+flapEvery, !whole {
+			for at, whole := f.At+flapEvery, true; at < until; at, whole = at+flapEvery, !whole {
 				steps = append(steps, step{at, func() { strike.flap(whole) }})
 			}
 		}

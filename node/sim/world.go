@@ -44,7 +44,9 @@ type world struct {
 
 	disks   map[alerts.StationID]*badDisk
 	devices map[alerts.PersonID]*device
-	crowd   sync.WaitGroup // people, until the end of the run
+	frames  map[string]*told // what devices were sent, by the bytes
+	proven  map[string]bool  // certificates with the bytes that they have signed
+	crowd   sync.WaitGroup   // people, until the end of the run
 	ending  context.Context
 }
 
@@ -60,6 +62,7 @@ func newWorld(p *Plan, dir string, log *zap.Logger, ending context.Context) (*wo
 		nodes: map[alerts.StationID]*node.Node{}, configs: map[alerts.StationID]node.Config{},
 		lives: map[alerts.StationID]int{}, closing: map[alerts.StationID]chan struct{}{},
 		disks: map[alerts.StationID]*badDisk{}, devices: map[alerts.PersonID]*device{},
+		frames: map[string]*told{}, proven: map[string]bool{},
 	}
 	w.tapWires()
 	made, err := node.MakeCounty(filepath.Join(dir, "0"), 8080, node.Tables{County: p.County.tables(), Rules: configs.Rules})
@@ -108,6 +111,21 @@ func (w *world) running() map[alerts.StationID]*node.Node {
 		out[id] = n
 	}
 	return out
+}
+
+// leader is who leads the home cell by its own word; a founder while nobody does.
+func (w *world) leader() []alerts.StationID {
+	nodes := w.running()
+	for _, id := range w.plan.stations() {
+		if n := nodes[id]; n != nil {
+			for _, c := range n.Mesh().Cells {
+				if c.Cell == w.plan.County.Cell && c.Role == "leader" {
+					return []alerts.StationID{id}
+				}
+			}
+		}
+	}
+	return w.plan.stations()[:1]
 }
 
 // start opens a station; one that was opened before goes on with its directory.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -57,15 +58,15 @@ const liveProse = "A websocket at /v1/live, subprotocol hive.v1; every frame is 
 // from the Go types, and a page that shows both. Nothing is loaded from outside.
 func (s *Server) documents(mux *http.ServeMux) {
 	live := s.asyncAPI()
-	open := s.openAPI(live)
-	serve := func(path, kind string, body []byte) {
+	serve := func(path, kind string, body func() []byte) {
+		once := sync.OnceValue(body) // written down when first asked for: a small box starts without it
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", kind)
-			serveBytes(w, r, path, body)
+			serveBytes(w, r, path, once())
 		})
 	}
-	serve("/openapi.json", "application/openapi+json", open)
-	serve("/asyncapi.json", "application/asyncapi+json", encode(live))
+	serve("/openapi.json", "application/openapi+json", s.openAPI(live))
+	serve("/asyncapi.json", "application/asyncapi+json", func() []byte { return encode(live) })
 	for path, file := range map[string]string{"/docs": "docs/index.html", "/docs/page.js": "docs/page.js", "/docs/page.css": "docs/page.css"} {
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
 			body, err := docsFiles.ReadFile(file)
@@ -78,8 +79,9 @@ func (s *Server) documents(mux *http.ServeMux) {
 	}
 }
 
-// openAPI is the OpenAPI 3.1 document, with the live link beside the routes as x-websocket.
-func (s *Server) openAPI(live map[string]any) []byte {
+// openAPI writes the OpenAPI 3.1 document, with the live link beside the routes as x-websocket. What it changes
+// for that it changes now: requests are checked by the same schemas.
+func (s *Server) openAPI(live map[string]any) func() []byte {
 	doc := s.api.OpenAPI()
 	solid(doc.Components.Schemas)
 	for _, ours := range []string{"ErrorModel", "ErrorDetail"} { // huma's own; what is sent is a Problem
@@ -89,11 +91,13 @@ func (s *Server) openAPI(live map[string]any) []byte {
 		doc.Extensions = map[string]any{}
 	}
 	doc.Extensions["x-websocket"] = map[string]any{"path": "/v1/live", "subprotocol": subprotocol, "description": liveProse, "asyncapi": "/asyncapi.json", "document": live}
-	b, err := json.Marshal(doc)
-	if err != nil {
-		panic("openapi: " + err.Error()) // at start, from our own types only
+	return func() []byte {
+		b, err := json.Marshal(doc)
+		if err != nil {
+			panic("openapi: " + err.Error()) // from our own types only, and a test asks for it
+		}
+		return b
 	}
-	return b
 }
 
 // asyncAPI is the AsyncAPI 3.0 document of the live link.

@@ -1,0 +1,54 @@
+package sim
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"hivemesh/alerts"
+)
+
+// TestASeedIsAPlan: a failing seed is worth something only if it makes the same plan again.
+func TestASeedIsAPlan(t *testing.T) {
+	for seed := uint64(1); seed <= 200; seed++ {
+		if diff := cmp.Diff(Draw(seed, AllKinds()), Draw(seed, AllKinds())); diff != "" {
+			t.Fatalf("seed %d makes two plans:\n%s", seed, diff)
+		}
+	}
+}
+
+// TestFaultsAreAimed: every fault that something must meet has an alert raised at one of its stations, which runs,
+// while the fault lasts.
+func TestFaultsAreAimed(t *testing.T) {
+	for seed := uint64(1); seed <= 200; seed++ {
+		p := Draw(seed, AllKinds())
+		for _, f := range p.Faults {
+			if !p.met(f) {
+				t.Errorf("%v meets nothing:\n%s", f, &p)
+			}
+		}
+	}
+}
+
+func (p *Plan) met(f Fault) bool {
+	return f.turnsOff() || f.Shape == fromLeader || slices.ContainsFunc(p.Work, func(w Work) bool {
+		return (w.Do == "raise" || w.Do == "twice") && slices.Contains(f.Some, w.Station) &&
+			w.At >= f.At && w.At <= f.At+f.For && !p.off(w.Station, w.At)
+	})
+}
+
+// TestAFaultIsKeptUpNoLongerThanItsStationRuns: whoever is stopped next must find a disk that can be opened.
+func TestAFaultIsKeptUpNoLongerThanItsStationRuns(t *testing.T) {
+	some := []alerts.StationID{"post-0"}
+	hung := Fault{Kind: Hung, At: 5 * time.Second, For: 4 * time.Second, Some: some}
+	crash := Fault{Kind: Crash, At: 20 * time.Second, For: time.Second, Some: some}
+	p := Plan{Faults: []Fault{hung, crash}}
+	if got := p.until(hung); got != crash.At-apartStops {
+		t.Errorf("kept up until %v", got)
+	}
+	if got := p.until(crash); got != chaosLasts {
+		t.Errorf("the last one until %v", got)
+	}
+}
