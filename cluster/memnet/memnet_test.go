@@ -235,3 +235,35 @@ func TestPowerLossIsSilenceAndThenAReset(t *testing.T) {
 		}
 	})
 }
+
+func TestPowerLossIsNobodyElses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New(1)
+		own := func(name string) (client, server net.Conn) {
+			l, err := n.Host(name).Listen(":80")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			if client, err = n.Host(name).Dial(t.Context(), name+":80"); err != nil {
+				t.Fatal(err)
+			}
+			if server, err = l.Accept(); err != nil {
+				t.Fatal(err)
+			}
+			return client, server
+		}
+		lost, lostServer := own("a")
+		kept, keptServer := own("b")
+		n.PowerOff("a")
+		if _, err := lost.Write([]byte("x")); !errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("a host without power speaks with itself: %v", err)
+		}
+		if _, err := kept.Write([]byte("x")); err != nil {
+			t.Errorf("another one's own stream ended, too: %v", err)
+		}
+		for _, c := range []net.Conn{lost, lostServer, kept, keptServer} {
+			c.Close()
+		}
+	})
+}

@@ -198,9 +198,10 @@ func (n *Network) PowerOff(name string) {
 		h := n.host(name)
 		h.off = true
 		for s := range n.streams {
-			if s.of(h) {
-				s.forget()
+			if !s.of(h) {
+				continue
 			}
+			s.forget()
 			if s.ends[0].host == s.ends[1].host {
 				s.end(syscall.ECONNRESET)
 			}

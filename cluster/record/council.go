@@ -77,7 +77,7 @@ func (k *council) openRaft() (err error) {
 	k.trans = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream: k.layer, MaxPool: poolSize, Timeout: k.cfg.Links.patience(), Logger: log, MsgpackUseNewTimeFormat: true,
 	})
-	k.peers = newContacts(k.trans)
+	k.peers = newContacts(k.trans, k.cfg.Links.patience())
 	if err := k.found(conf, k.snaps); err != nil {
 		return err
 	}
@@ -157,6 +157,9 @@ func (k *council) closeTransport() {
 	if k.trans != nil {
 		k.trans.Close()
 		k.trans.CloseStreams()
+	}
+	if k.peers != nil {
+		k.peers.closePipes()
 	}
 	k.layer.Close()
 }

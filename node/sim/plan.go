@@ -108,7 +108,9 @@ func Draw(seed uint64, kinds []Kind) Plan {
 		p.Kinds = append(p.Kinds, kinds[k])
 	}
 	slices.Sort(p.Kinds)
-	p.drawFaults(r, turnsOff) // first: the others must find their stations running
+	// Few stations may come late, and the other faults must find theirs running.
+	p.drawFaults(r, func(k Kind) bool { return k == Late })
+	p.drawFaults(r, func(k Kind) bool { return k != Late && turnsOff(k) })
 	p.drawFaults(r, func(k Kind) bool { return !turnsOff(k) })
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 	// A station that comes late does not know of the second cell yet: what it raises is carried over from the
@@ -168,6 +170,9 @@ func (p *Plan) drawFault(k Kind, r *rand.Rand) Fault {
 	case Loss:
 		f.Some = ids[:1+r.IntN(len(ids)/2)]
 		f.Share = 0.02 + 0.28*r.Float64()
+		if r.IntN(2) == 0 { // one that NoFalseDead looks at
+			f.Some, f.Share = ids[:1], 0.02+(mildLoss-0.02)*r.Float64()
+		}
 	case Restart, Crash:
 		f.For = between(r, 100*time.Millisecond, 28*time.Second)
 	case Broken:
@@ -209,7 +214,7 @@ func (p *Plan) lateComer(r *rand.Rand) alerts.StationID {
 const tenYears = 10 * 365 * 24 * time.Hour
 
 // mostTries bounds the search for a fault that is compatible with the others.
-const mostTries = 50
+const mostTries = 200
 
 // apartStops is how long a station runs at least between two stops.
 const apartStops = 5 * time.Second
