@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,7 +43,8 @@ var (
 const (
 	fewSeeds = 2               // in an ordinary go test
 	batch    = 20              // seeds a process: a county that takes its process with it takes few others along
-	seedTime = 3 * time.Minute // real time after which a seed hangs
+	seedTime = 3 * time.Minute // of the processor after which a seed hangs: it needs a few seconds
+	seedWait = time.Hour       // or on the clock, however busy the machine is with other things
 	garbage  = 700 << 20       // bytes at which a process collects its own
 )
 
@@ -200,16 +202,41 @@ func work(t *testing.T) {
 			runtime.GOMAXPROCS(runtime.NumCPU())
 		}
 		begin := time.Now()
-		hangs := time.AfterFunc(seedTime, func() {
-			debug.SetTraceback("all")
-			panic(fmt.Sprintf("seed %d is not over after %v", p.Seed, seedTime))
-		})
+		over := make(chan struct{})
+		go watch(p.Seed, over)
 		h := live(t, &p)
-		hangs.Stop()
+		close(over)
 		if err := json.NewEncoder(f).Encode(ReportOf(h, only, time.Since(begin))); err != nil {
 			t.Fatal(err)
 		}
 	}
+}
+
+// watch ends a process whose seed does not end by itself.
+func watch(seed uint64, over chan struct{}) {
+	begin, spent := time.Now(), processor()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-over:
+			return
+		case <-tick.C:
+			if used := processor() - spent; used > seedTime || time.Since(begin) > seedWait {
+				debug.SetTraceback("all")
+				panic(fmt.Sprintf("seed %d is not over after %v of the processor, %v on the clock", seed, used, time.Since(begin)))
+			}
+		}
+	}
+}
+
+// processor is how much of it this process has used.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // live lets a plan's county live in a bubble, on a disk in memory where there is one.
