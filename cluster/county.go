@@ -72,6 +72,7 @@ type County struct {
 	compares compares
 	evens    evens
 	began    time.Time
+	nearby   nearby
 	gossip   atomic.Pointer[gossip.Gossip] // nil until everything that it would wake is there
 	set      *pending.Set
 	links    *pending.Links

@@ -104,12 +104,12 @@ func (c *County) pendingChanged(e alerts.Event, added bool) {
 // openLinks starts flash and sync.
 func (c *County) openLinks() {
 	c.links = pending.OpenLinks(pending.LinksConfig{
-		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Wants: c.wants, Recorded: c.isRecorded,
+		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Keep: keptStreams, Reach: c.reach, Wants: c.wants, Recorded: c.isRecorded,
 		OnKept: c.kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Log: c.log.Named("flash"),
 	})
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
-		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Recorded: c.isRecorded,
+		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Met: c.met, Recorded: c.isRecorded, OnEvent: c.links.Relay,
 		Heads: c.heads, Lanes: c.lanesNow, Holder: c, Behind: c.behind, Older: c.older,
 		OnKept: c.kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
 	})
@@ -185,8 +185,9 @@ func (c *County) openGossip() error {
 	c.gossip.Store(g)
 	c.standing()
 	g.OnChange(func(m gossip.Member) {
+		c.nearby.change()
 		c.compare(m)
-		if m.Alive && m.Station != c.cfg.Identity.Station {
+		if m.Alive && m.Station != c.cfg.Identity.Station && c.keeps(m.Station) {
 			c.links.Wake()
 			c.swaps.Poke(m.Station)
 		}

@@ -222,14 +222,3 @@ func (c *County) addr(s alerts.StationID) (string, bool) {
 	m, ok := g.Member(s)
 	return m.Mesh, ok && m.Mesh != ""
 }
-
-// peers are the stations to keep streams to: all that are known, since one that gossip calls dead may hear.
-func (c *County) peers() []pending.Peer {
-	var out []pending.Peer
-	for _, m := range c.Members() {
-		if m.Station != c.cfg.Identity.Station && m.Mesh != "" {
-			out = append(out, pending.Peer{Station: m.Station, Addr: m.Mesh})
-		}
-	}
-	return out
-}

@@ -27,6 +27,7 @@ type Network struct {
 	mu       sync.Mutex
 	rng      *rand.Rand
 	hosts    []*Host
+	known    map[string]*Host  // by name, and by address
 	cut      map[[2]*Host]bool // from, to
 	isolated map[*Host]bool
 	delay    time.Duration // of every link, one way
@@ -49,7 +50,7 @@ type Stats struct {
 func New(seed uint64) *Network {
 	return &Network{
 		rng: rand.New(rand.NewPCG(seed, 1)), cut: make(map[[2]*Host]bool), isolated: make(map[*Host]bool),
-		streams: make(map[*stream]struct{}), stopped: make(map[[2]*Host]uint64),
+		streams: make(map[*stream]struct{}), known: make(map[string]*Host), stopped: make(map[[2]*Host]uint64),
 	}
 }
 
@@ -76,10 +77,8 @@ func (n *Network) Host(name string) *Host {
 }
 
 func (n *Network) host(name string) *Host {
-	for _, h := range n.hosts {
-		if h.name == name || h.ip.String() == name {
-			return h
-		}
+	if h := n.known[name]; h != nil {
+		return h
 	}
 	i := len(n.hosts) + 1
 	h := &Host{
@@ -87,6 +86,7 @@ func (n *Network) host(name string) *Host {
 		listeners: make(map[int]*listener), packets: make(map[int]*packetConn),
 	}
 	n.hosts = append(n.hosts, h)
+	n.known[name], n.known[h.ip.String()] = h, h
 	return h
 }
 
@@ -307,10 +307,8 @@ func (n *Network) find(addr string) (*Host, int, error) {
 	if _, err := fmt.Sscanf(service, "%d", &port); err != nil {
 		return nil, 0, fmt.Errorf("port %q: %w", service, err)
 	}
-	for _, h := range n.hosts {
-		if h.name == name || h.ip.String() == name {
-			return h, port, nil
-		}
+	if h := n.known[name]; h != nil {
+		return h, port, nil
 	}
 	return nil, 0, fmt.Errorf("no host %s", name)
 }

@@ -43,7 +43,7 @@ func (s *Set) Rot(t *testing.T, id alerts.Hash) {
 // Reader reads what any peer might say as frames of a stream and as turns of an exchange, and answers it.
 // Whatever came in can be said again, an answer fits a frame, and what waits for certificates is bounded.
 func Reader(ring *trust.Ring, set *Set) func(t *testing.T, b []byte) {
-	l := &Links{cfg: LinksConfig{Ring: ring, Set: set}, take: newTaker(ring, set, nil)}
+	l := &Links{cfg: LinksConfig{Ring: ring, Set: set}, take: newTaker(ring, set, nil), seen: newSeen()}
 	s := &Sync{cfg: SyncConfig{Ring: ring, Set: set, Heads: func() []Head { return []Head{{Cell: "yongqing"}} }}, take: l.take}
 	s.ctx = context.Background()
 	return func(t *testing.T, b []byte) {

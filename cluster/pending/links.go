@@ -3,6 +3,7 @@ package pending
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"net"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ const (
 type Peer struct {
 	Station alerts.StationID
 	Addr    string
+	Relay   bool // what others made is handed on to it as well; false where everybody is met directly
 }
 
 // LinksConfig is what Links need. The functions are called from several goroutines and must not block.
@@ -36,7 +38,11 @@ type LinksConfig struct {
 	Port  *trust.Port
 	Ring  *trust.Ring
 	Set   *Set
-	Peers func() []Peer // to whom streams are kept open; without this station itself
+	Peers func() []Peer // all there are, without this station itself; the first are flashed to first
+	Keep  int           // to how many of Peers, from the first on, a stream is kept open; 0: to all
+	// Reach names stations that an alarm is sent to straight, also where no stream is kept; nil: none. Of it counts
+	// what is in Peers.
+	Reach func(e alerts.Event) []Peer
 	// Wants reports whether a peer is to have an event that is not of the alarm lane; nil: everybody is.
 	Wants func(peer alerts.StationID, e alerts.Event) bool
 	// Recorded reports whether an event stands in its cell's record already; nil: none does.
@@ -54,6 +60,7 @@ type LinksConfig struct {
 type Stats struct {
 	Out, In  int               // streams open now, by who dialled
 	Sent     uint64            // events handed to streams
+	Relayed  uint64            // alarms of others handed on
 	Received uint64            // good events, known ones included
 	Again    uint64            // of them those that were here already
 	Slow     uint64            // streams given up because the peer did not keep up
@@ -61,11 +68,12 @@ type Stats struct {
 	Bad      map[string]uint64 // what was dropped, by reason
 }
 
-// Links keep one stream open to every peer, over which events and soft state go out and come the word that
-// they were kept. They are the fast way only: what a broken stream loses is for Sync.
+// Links keep one stream open to every peer, or to some of many, over which events and soft state go out and come the
+// word that they were kept. Where not everybody has a stream to everybody, each hands on the alarms of others. They are the fast way only: what a broken stream loses is for Sync.
 type Links struct {
 	cfg    LinksConfig
 	take   *taker
+	seen   *seen // alarms that were handed on
 	ctx    context.Context
 	cancel context.CancelFunc
 	wake   chan struct{}
@@ -74,13 +82,16 @@ type Links struct {
 	mu     sync.Mutex
 	closed bool
 	links  map[alerts.StationID]*link
+	order  []*link                       // those that every flash goes over, in the order of Peers
+	relays []*link                       // of them, those over which alarms of others are handed on
+	next   int                           // which of Peers beyond Keep is tried next in the place of one out of reach
 	in     map[alerts.StationID]net.Conn // streams that peers dialled
 }
 
 // OpenLinks starts dialling and answering. Close before the port and the set.
 func OpenLinks(cfg LinksConfig) *Links {
 	l := &Links{
-		cfg: cfg, take: newTaker(cfg.Ring, cfg.Set, cfg.Recorded), wake: make(chan struct{}, 1),
+		cfg: cfg, take: newTaker(cfg.Ring, cfg.Set, cfg.Recorded), wake: make(chan struct{}, 1), seen: newSeen(),
 		links: map[alerts.StationID]*link{}, in: map[alerts.StationID]net.Conn{},
 	}
 	l.take.refused = cfg.OnExpelled
@@ -114,68 +125,27 @@ func (l *Links) run() {
 	}
 }
 
-// refresh makes the links those of the peers named now.
-func (l *Links) refresh(woken bool) {
-	peers := l.cfg.Peers()
-	named := make(map[alerts.StationID]bool, len(peers))
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	for _, p := range peers {
-		named[p.Station] = true
-		k := l.links[p.Station]
-		if k == nil {
-			k = newLink(l, p)
-			l.links[p.Station] = k
-			l.wg.Go(k.run)
-			continue
-		}
-		if k.moveTo(p.Addr) || woken {
-			k.hurry()
-		}
-	}
-	for s, k := range l.links {
-		if !named[s] {
-			k.cancel()
-			delete(l.links, s)
-		}
-	}
-}
-
-func (l *Links) peers(to ...alerts.StationID) []*link {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var out []*link
-	if len(to) == 0 {
-		for _, k := range l.links {
-			out = append(out, k)
-		}
-	}
-	for _, s := range to {
-		if k := l.links[s]; k != nil {
-			out = append(out, k)
-		}
-	}
-	return out
-}
-
 // Flash hands an event of this set to open streams, in front of what is less urgent there: alarms to all, the rest
 // to those who want it. It returns to how many. Whom it does not reach, Sync does.
 func (l *Links) Flash(e alerts.Event) (sent int) {
+	if e.AlarmLane() {
+		l.seen.add(sha256.Sum256(e.Raw)) // it will come back
+	}
 	b, err := encode(frame{Event: e.Raw})
 	if err != nil {
 		l.cfg.Log.Error("event not sent", zap.String("event", e.Name()), zap.Error(err))
 		return 0
 	}
-	for _, k := range l.peers() {
+	for _, k := range l.flashed() {
 		if !e.AlarmLane() && l.cfg.Wants != nil && !l.cfg.Wants(k.peer, e) {
 			continue
 		}
 		if k.push(e.Lane(), b) {
 			sent++
 		}
+	}
+	if e.AlarmLane() {
+		sent += l.call(e, b)
 	}
 	l.take.count(func(s *Stats) { s.Sent += uint64(sent) })
 	return sent
@@ -189,7 +159,7 @@ func (l *Links) Cast(lane alerts.Lane, topic string, body []byte, to ...alerts.S
 		l.take.bad(badCast)
 		return
 	}
-	for _, k := range l.peers(to...) {
+	for _, k := range l.named(to) {
 		k.cast(lane, topic, b)
 	}
 }
@@ -197,13 +167,13 @@ func (l *Links) Cast(lane alerts.Lane, topic string, body []byte, to ...alerts.S
 // Stats says what the links did so far.
 func (l *Links) Stats() Stats {
 	s := l.take.stats()
-	for _, k := range l.peers() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, k := range l.links {
 		if k.connected() {
 			s.Out++
 		}
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	s.In = len(l.in)
 	return s
 }
@@ -233,6 +203,7 @@ type frame struct {
 	Kept  []byte `cbor:"4,keyasint,omitempty"` // back: the names of events that were fsynced
 	Ask   string `cbor:"5,keyasint,omitempty"` // back: whose certificate is missing; out: whose this is
 	Cert  []byte `cbor:"6,keyasint,omitempty"` // out: it; empty: not here either
+	Hops  uint64 `cbor:"7,keyasint,omitempty"` // out: through how many hands the event came; 0: from who put or found it
 }
 
 // maxFrame is the longest frame in bytes on a stream: an event or soft state, and a topic.

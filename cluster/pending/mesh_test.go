@@ -92,9 +92,11 @@ func (m *mesh) meet() {
 	}
 }
 
-func (s *station) start() {
+func (s *station) start() { s.startWith(func(*pending.LinksConfig) {}) }
+
+func (s *station) startWith(change func(*pending.LinksConfig)) {
 	peers := func() []pending.Peer { return s.peers }
-	s.links = pending.OpenLinks(pending.LinksConfig{
+	links := pending.LinksConfig{
 		Port: s.port, Ring: s.ring, Set: s.set, Peers: peers, Recorded: s.isRecorded, OnKept: s.onKept,
 		OnCast: func(topic string, from alerts.StationID, body []byte) {
 			s.mu.Lock()
@@ -102,9 +104,15 @@ func (s *station) start() {
 			s.casts = append(s.casts, fmt.Sprint(topic, " ", from, " ", string(body)))
 		},
 		Log: zap.NewNop(),
-	})
+	}
+	change(&links)
+	s.links = pending.OpenLinks(links)
+	var met func() []pending.Peer
+	if links.Keep > 0 {
+		met = s.links.Met
+	}
 	s.sync = pending.OpenSync(pending.SyncConfig{
-		Port: s.port, Ring: s.ring, Set: s.set, Peers: peers, Recorded: s.isRecorded, OnKept: s.onKept,
+		Port: s.port, Ring: s.ring, Set: s.set, Peers: peers, Met: met, OnEvent: s.links.Relay, Recorded: s.isRecorded, OnKept: s.onKept,
 		Heads: s.heads,
 		Behind: func(_ alerts.CellID, _ alerts.StationID, index uint64) {
 			s.mu.Lock()

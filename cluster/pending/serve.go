@@ -2,6 +2,7 @@ package pending
 
 import (
 	"bufio"
+	"crypto/sha256"
 	"net"
 	"sync"
 	"time"
@@ -39,7 +40,7 @@ func (l *Links) serve(peer alerts.StationID, c net.Conn) {
 	}
 	var wg sync.WaitGroup
 	wg.Go(in.answer)
-	r := bufio.NewReaderSize(c, 64<<10)
+	r := bufio.NewReaderSize(c, streamBuffer)
 	for {
 		var f frame
 		if err := wire.ReadFrameMax(r, &f, maxFrame); err != nil {
@@ -79,19 +80,26 @@ func (l *Links) leave(peer alerts.StationID, c net.Conn) {
 func (in *inbound) take(f frame) {
 	switch {
 	case f.Event != nil:
-		in.event(f.Event)
+		in.event(f.Event, f.Hops)
 	case f.Topic != "":
 		if in.l.cfg.OnCast != nil {
 			in.l.cfg.OnCast(f.Topic, in.peer, f.Body)
 		}
 	case f.Ask != "":
 		for _, raw := range in.held.answer(alerts.StationID(f.Ask), f.Cert) {
-			in.event(raw)
+			in.event(raw, 0)
 		}
 	}
 }
 
-func (in *inbound) event(raw []byte) {
+// event takes one in. What came through other hands and was here before is dropped unread: in a big county a station
+// is handed each alarm a dozen times.
+func (in *inbound) event(raw []byte, hops uint64) {
+	sum := sha256.Sum256(raw)
+	if hops > 0 && in.l.seen.has(sum) {
+		in.l.take.count(func(s *Stats) { s.Received, s.Again = s.Received+1, s.Again+1 })
+		return
+	}
 	k, unknown, ok := in.l.take.event(raw, in.peer)
 	if unknown != "" {
 		if in.held.hold(unknown, raw) {
@@ -108,6 +116,12 @@ func (in *inbound) event(raw []byte) {
 	}
 	if k.added && in.l.cfg.OnEvent != nil {
 		in.l.cfg.OnEvent(k.e, in.peer)
+	}
+	if k.e.AlarmLane() && in.l.seen.add(sum) {
+		in.l.relay(k.e, in.peer, hops)
+	}
+	if hops > 0 {
+		return // who handed it on does not count who keeps it
 	}
 	select {
 	case in.acks <- k:

@@ -17,8 +17,13 @@ import (
 	"hivemesh/cluster/wire"
 )
 
-// writeTime is how long a peer may leave a write waiting before its stream is given up.
-const writeTime = 10 * time.Second
+const (
+	// writeTime is how long a peer may leave a write waiting before its stream is given up.
+	writeTime = 10 * time.Second
+	// streamBuffer is what goes into one write or comes out of one read: a TLS record. A voter of a big county has
+	// a stream from everybody, so it must be small.
+	streamBuffer = 16 << 10
+)
 
 // link is the way to one peer: it dials, writes what waits, and dials again.
 type link struct {
@@ -29,15 +34,20 @@ type link struct {
 	soon   chan struct{} // dial without waiting
 	ready  chan struct{} // something waits to be written
 
+	// Under the lock of l:
+	spare bool      // in the place of one that is out of reach
+	until time.Time // it was called for an alarm, and stays so long
+
 	mu      sync.Mutex
 	addr    string
-	conn    net.Conn // nil: no stream
+	conn    net.Conn  // nil: no stream
+	down    time.Time // since when
 	waiting waiting
 }
 
 func newLink(l *Links, p Peer) *link {
 	k := &link{
-		l: l, peer: p.Station, addr: p.Addr, waiting: newWaiting(),
+		l: l, peer: p.Station, addr: p.Addr, down: time.Now(), waiting: newWaiting(),
 		soon: make(chan struct{}, 1), ready: make(chan struct{}, 1),
 	}
 	k.ctx, k.cancel = context.WithCancel(l.ctx)
@@ -67,6 +77,23 @@ func (k *link) connected() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.conn != nil
+}
+
+// up is where the peer is, if there is a stream to it.
+func (k *link) up() (addr string, yes bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.addr, k.conn != nil
+}
+
+// downFor is for how long there has been no stream.
+func (k *link) downFor(now time.Time) time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.conn != nil {
+		return 0
+	}
+	return now.Sub(k.down)
 }
 
 func (k *link) run() {
@@ -112,7 +139,7 @@ func (k *link) talk(c net.Conn) error {
 	c.Close()
 	<-ended
 	k.mu.Lock()
-	k.conn = nil
+	k.conn, k.down = nil, time.Now()
 	k.waiting.forget()
 	k.mu.Unlock()
 	return errors.Join(err, heard)
@@ -120,7 +147,7 @@ func (k *link) talk(c net.Conn) error {
 
 // write sends what waits until the stream ends; whatever waits together goes out in one write.
 func (k *link) write(c net.Conn, ended <-chan struct{}) error {
-	w := bufio.NewWriterSize(c, 64<<10)
+	w := bufio.NewWriterSize(c, streamBuffer)
 	for {
 		c.SetWriteDeadline(time.Now().Add(writeTime))
 		for b := k.next(); b != nil; b = k.next() {
@@ -168,11 +195,23 @@ func (k *link) push(lane alerts.Lane, b []byte) bool {
 	case lane == alerts.LaneAlarm:
 		k.l.take.count(func(s *Stats) { s.Slow++ })
 		k.l.wg.Go(func() { conn.Close() }) // closing may write, and the peer does not read
-		k.conn = nil
+		k.conn, k.down = nil, time.Now()
 	default:
 		k.l.take.count(func(s *Stats) { s.Thinned++ })
 	}
 	return false
+}
+
+// send is push that waits for a stream if there is none; false: it is not on its way yet.
+func (k *link) send(lane alerts.Lane, b []byte) bool {
+	k.mu.Lock()
+	if k.conn == nil {
+		k.waiting.put(lane, "", b)
+		k.mu.Unlock()
+		return false
+	}
+	k.mu.Unlock()
+	return k.push(lane, b)
 }
 
 // cast queues soft state, which waits for a stream if there is none.

@@ -43,6 +43,7 @@ type SyncConfig struct {
 	Ring       *trust.Ring
 	Set        *Set
 	Peers      func() []Peer // whom to compare with; without this station itself
+	Met        func() []Peer // of them, those in reach now: every other comparison is with one of these; nil: all alike
 	Heads      func() []Head // of the cells that this station follows
 	Lanes      func() []Lane // of every cell of which an alarm is known to be open here; nil: none
 	Holder     LaneHolder    // answers for single events of lanes; nil where Lanes is
@@ -106,12 +107,18 @@ func (s *Sync) Stats() Stats { return s.take.stats() }
 func (s *Sync) run() {
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
-	for {
+	for near := false; ; {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
-			if peers := s.cfg.Peers(); len(peers) > 0 {
+			peers := s.cfg.Peers()
+			if near = !near && s.cfg.Met != nil; near {
+				if met := s.cfg.Met(); len(met) > 0 {
+					peers = met
+				}
+			}
+			if len(peers) > 0 {
 				s.begin(peers[rand.IntN(len(peers))])
 			}
 		case peer := <-s.poke:
