@@ -86,9 +86,9 @@ func (t *benchCounty) signIn(ctx context.Context, station int, person string) (s
 	return s.Token, err
 }
 
-func (t *benchCounty) raise(ctx context.Context, token, prefer string) (web.Taken, error) {
+func (t *benchCounty) raise(ctx context.Context, by *sessions, prefer string) (web.Taken, error) {
 	var taken web.Taken
-	err := benchPost(ctx, t.urls[raiser]+"/v1/alerts", token, prefer, map[string]any{"category": benchCategory}, &taken)
+	err := benchPost(ctx, t.urls[raiser]+"/v1/alerts", by.next(), prefer, map[string]any{"category": benchCategory}, &taken)
 	return taken, err
 }
 
@@ -102,7 +102,7 @@ func (b *bench) latency(ctx context.Context, t *benchCounty) error {
 		n = pace
 	}
 	b.say("%d alerts at %d a second, heard at another station …", n, pace)
-	kiosk, err := t.signIn(ctx, raiser, "")
+	kiosk, err := t.signInOften(ctx, raiser, "", benchSessions)
 	if err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (b *bench) throughput(ctx context.Context, t *benchCounty) error {
 		most = 2 * time.Second
 	}
 	b.say("alerts on the record, one at a time and %d in flight …", benchInFlight)
-	kiosk, err := t.signIn(ctx, raiser, "")
+	kiosk, err := t.signInOften(ctx, raiser, "", benchSessions)
 	if err != nil {
 		return err
 	}
@@ -325,18 +325,18 @@ func (b *bench) rawFan(ctx context.Context, n, size int) (f fanned, err error) {
 		return f, err
 	}
 	defer raw.stop()
-	return b.withCrowd(ctx, raw.live, "", raw.cmd.Process.Pid, n, func(ctx context.Context, alarms int) error {
+	return b.withCrowd(ctx, raw.live, nil, raw.cmd.Process.Pid, n, func(ctx context.Context, alarms int) error {
 		return benchPost(ctx, fmt.Sprintf("http://%s/fan?n=%d&size=%d", raw.live, alarms, size), "", "", nil, nil)
 	})
 }
 
 // withCrowd connects n sockets to a process, reads what they cost it, and fans out to them.
-func (b *bench) withCrowd(ctx context.Context, addr, token string, pid, n int, shoot func(context.Context, int) error) (fanned, error) {
+func (b *bench) withCrowd(ctx context.Context, addr string, as *sessions, pid, n int, shoot func(context.Context, int) error) (fanned, error) {
 	before, err := resident(pid)
 	if err != nil {
 		return fanned{}, err
 	}
-	c, err := dialCrowd(ctx, addr, token, n, 0)
+	c, err := dialCrowd(ctx, addr, as, n, 0)
 	if err != nil {
 		return fanned{}, err
 	}
@@ -365,15 +365,15 @@ func (b *bench) withCrowd(ctx context.Context, addr, token string, pid, n int, s
 // fan raises at one station for a crowd at another.
 func (b *bench) fan(ctx context.Context, t *benchCounty, n int) (f fanned, err error) {
 	b.say("%d sockets, a station …", n)
-	kiosk, err := t.signIn(ctx, raiser, "")
+	kiosk, err := t.signInOften(ctx, raiser, "", benchSessions)
 	if err != nil {
 		return f, err
 	}
-	token, err := t.signIn(ctx, listener, "vol-lin")
+	crowd, err := t.signInOften(ctx, listener, "vol-lin", n/benchShare+1)
 	if err != nil {
 		return f, err
 	}
-	return b.withCrowd(ctx, strings.TrimPrefix(t.urls[listener], "http://"), token, t.pids[listener], n, func(ctx context.Context, alarms int) error {
+	return b.withCrowd(ctx, strings.TrimPrefix(t.urls[listener], "http://"), crowd, t.pids[listener], n, func(ctx context.Context, alarms int) error {
 		var sending errgroup.Group
 		for range alarms {
 			sending.Go(func() error {

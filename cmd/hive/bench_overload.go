@@ -29,11 +29,11 @@ const (
 // overload measures what a crowd hears beside sockets that do not read, under ten times the load, and when all
 // come back at once.
 func (b *bench) overload(ctx context.Context, t *benchCounty) error {
-	kiosk, err := t.signIn(ctx, raiser, "")
+	kiosk, err := t.signInOften(ctx, raiser, "", benchSessions)
 	if err != nil {
 		return err
 	}
-	token, err := t.signIn(ctx, listener, "vol-lin")
+	as, err := t.signInOften(ctx, listener, "vol-lin", overSockets/benchShare)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (b *bench) overload(ctx context.Context, t *benchCounty) error {
 		return sending.Wait()
 	}
 	b.say("%d sockets, some that do not read, ten times the load …", overSockets)
-	c, err := dialCrowd(ctx, addr, token, overSockets, 0)
+	c, err := dialCrowd(ctx, addr, as, overSockets, 0)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (b *bench) overload(ctx context.Context, t *benchCounty) error {
 	if err != nil {
 		return err
 	}
-	beside, err := b.besideDeaf(ctx, c, addr, token, shoot)
+	beside, err := b.besideDeaf(ctx, c, addr, as, shoot)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (b *bench) overload(ctx context.Context, t *benchCounty) error {
 	b.row(fmt.Sprintf("the same under %.0f positions and %.0f notes a second", moves, notes), ns(flooded), "without "+ns(calm),
 		times(flooded.Seconds(), calm.Seconds()), "alarms never thinned")
 	c.close()
-	return b.comeBack(ctx, addr, token, raised)
+	return b.comeBack(ctx, addr, as, raised)
 }
 
 // volleys is the middle of several single alarms until the last socket has each.
@@ -103,7 +103,7 @@ func (c *crowd) volleys(ctx context.Context, shoot func(context.Context, int) er
 
 // besideDeaf opens sockets that say hello and never read, sends until nothing more goes into them, and measures
 // the others.
-func (b *bench) besideDeaf(ctx context.Context, c *crowd, addr, token string, shoot func(context.Context, int) error) (time.Duration, error) {
+func (b *bench) besideDeaf(ctx context.Context, c *crowd, addr string, as *sessions, shoot func(context.Context, int) error) (time.Duration, error) {
 	var deaf []net.Conn
 	defer func() {
 		for _, conn := range deaf {
@@ -111,7 +111,7 @@ func (b *bench) besideDeaf(ctx context.Context, c *crowd, addr, token string, sh
 		}
 	}()
 	for k := range deafSockets {
-		conn, _, err := dialLive(addr, fmt.Sprintf(`{"type":"hello","token":%q,"device":"deaf-%d","position":{"lon":116.5,"lat":39.32}}`, token, k))
+		conn, _, err := dialLive(addr, fmt.Sprintf(`{"type":"hello","token":%q,"device":"deaf-%d","position":{"lon":116.5,"lat":39.32}}`, as.of(k), k))
 		if err != nil {
 			return 0, err
 		}
@@ -129,7 +129,7 @@ func (b *bench) besideDeaf(ctx context.Context, c *crowd, addr, token string, sh
 // flooded measures the crowd while each of it moves all the time, and notes are written on a matter. It says how
 // many of both a second there were.
 func (b *bench) flooded(ctx context.Context, t *benchCounty, c *crowd, matter alerts.IncidentID, shoot func(context.Context, int) error) (took time.Duration, moves, notes float64, err error) {
-	desk, err := t.signIn(ctx, raiser, "disp-li")
+	desk, err := t.signInOften(ctx, raiser, "disp-li", 4)
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -156,7 +156,7 @@ func (b *bench) flooded(ctx context.Context, t *benchCounty, c *crowd, matter al
 		for n := 0; load.Err() == nil; n++ {
 			_ = sleepUntil(load, begun.Add(time.Duration(n)*time.Second/floodNotes))
 			form := map[string]any{"kind": alerts.KindNote, "words": "nothing new"}
-			if err := benchPost(load, t.urls[raiser]+"/v1/incidents/"+string(matter)+"/events", desk, "", form, nil); err != nil && load.Err() == nil {
+			if err := benchPost(load, t.urls[raiser]+"/v1/incidents/"+string(matter)+"/events", desk.next(), "", form, nil); err != nil && load.Err() == nil {
 				return err
 			}
 			noted.Add(1)
@@ -179,10 +179,10 @@ func writeMasked(conn net.Conn, text string) error {
 }
 
 // comeBack opens all sockets anew at once, of devices that have heard nothing yet.
-func (b *bench) comeBack(ctx context.Context, addr, token string, open int) error {
+func (b *bench) comeBack(ctx context.Context, addr string, as *sessions, open int) error {
 	b.say("%d sockets come back at once to %d open alarms …", overSockets, open)
 	begun := time.Now()
-	c, err := dialCrowd(ctx, addr, token, overSockets, open)
+	c, err := dialCrowd(ctx, addr, as, overSockets, open)
 	if err != nil {
 		return err
 	}

@@ -186,7 +186,7 @@ type crowd struct {
 
 // dialCrowd connects n devices, the k-th of them k*10 cm from where alerts are raised, in any order. Each is to
 // hear so many alarms that are open already.
-func dialCrowd(ctx context.Context, addr, token string, n, open int) (*crowd, error) {
+func dialCrowd(ctx context.Context, addr string, as *sessions, n, open int) (*crowd, error) {
 	c := &crowd{heard: make([]atomic.Int64, n), all: make(chan time.Duration, 1), epoch: time.Now()}
 	c.want.Store(int64(n * open))
 	var (
@@ -200,7 +200,7 @@ func dialCrowd(ctx context.Context, addr, token string, n, open int) (*crowd, er
 				return ctx.Err()
 			}
 			conn, r, err := dialLive(addr, fmt.Sprintf(`{"type":"hello","token":%q,"device":"bench-%d","position":{"lon":116.5,"lat":%.7f}}`,
-				token, k, 39.32+float64(k)*benchApart))
+				as.of(k), k, 39.32+float64(k)*benchApart))
 			if err != nil {
 				return fmt.Errorf("socket %d: %w", k, err)
 			}

@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -11,14 +12,8 @@ import (
 	"hivemesh/alerts"
 )
 
-const (
-	// framesPerSecond and framesAtOnce bound what one client may send: two receipts for each alarm of a
-	// storm of 200 a second, and a burst after a reconnect. Beyond it the socket is closed (too many).
-	framesPerSecond = 500
-	framesAtOnce    = 2000
-	// maxMistakes is how many bad frames a client may send before it is told to go.
-	maxMistakes = 20
-)
+// maxMistakes is how many bad frames a client may send before it is told to go.
+const maxMistakes = 20
 
 // PositionFrame says where the person is.
 type PositionFrame struct {
@@ -49,24 +44,13 @@ type PingFrame struct {
 // handshakeBuffers lends gorilla a write buffer for the handshake; the hub writes its own frames.
 var handshakeBuffers websocket.BufferPool = &sync.Pool{}
 
-// budget is a token bucket.
-type budget struct {
-	spent float64
-	at    time.Time
-}
-
-func (b *budget) ok(now time.Time) bool {
-	b.spent = max(0, b.spent-now.Sub(b.at).Seconds()*framesPerSecond) + 1
-	b.at = now
-	return b.spent <= framesAtOnce
-}
-
 // take handles a frame after hello; false ends the socket.
 func (s *socket) take(b []byte) bool {
 	if s.ended() {
 		return true // only to see the peer close
 	}
-	if !s.budget.ok(time.Now()) {
+	if s.frames.take(framePace, time.Now()) > 0 {
+		s.complain("too_many", fmt.Sprintf("more than %.0f frames a second; come again", framePace.perSecond))
 		s.close(closeMany)
 		return true
 	}
@@ -106,7 +90,7 @@ func (s *socket) handle(b []byte) (code string, err error) {
 		if f.Duty == nil {
 			return "malformed", errors.New("duty is true or false")
 		}
-		s.hub.duty(s, *f.Duty)
+		s.hub.turned(s, *f.Duty)
 	case "receipt":
 		var f ReceiptFrame
 		if err := decodeStrict(b, &f); err != nil {
@@ -114,6 +98,9 @@ func (s *socket) handle(b []byte) (code string, err error) {
 		}
 		return s.hub.receipt(s, f)
 	case "ping":
+		if s.pings.take(pingPace, time.Now()) > 0 {
+			return "too_many", fmt.Errorf("more than %.0f pings a second; one in ten seconds is enough", pingPace.perSecond)
+		}
 		s.push(whole("pong", PongFrame{Type: "pong", Server: alerts.Stamp(time.Now())}))
 	case "hello":
 		return "again", errors.New("hello was said; open a new socket for another session")

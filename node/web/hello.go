@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -167,6 +168,11 @@ func (s *socket) greet(b []byte, token string) {
 	if p != nil {
 		s.complain(p.Code, p.Detail+": "+p.Do)
 		s.close(closeEnded)
+		return
+	}
+	if wait := s.hub.allowances.hello(w.key, time.Now()); wait > 0 {
+		s.complain("too_many", fmt.Sprintf("this session says more than %.0f hellos a second; come again in %.0f s", helloPace.perSecond, math.Ceil(wait.Seconds())))
+		s.close(closeMany)
 		return
 	}
 	s.hub.welcome(s, w, f)

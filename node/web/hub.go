@@ -34,17 +34,18 @@ const (
 // hub holds the websockets of a station. One goroutine (run) carries changes to sockets; the sockets'
 // readers and the HTTP handlers call in under mu, which is the one owner of everything but the queues.
 type hub struct {
-	station  Station
-	sessions *sessions
-	log      *zap.Logger
-	metrics  *metrics
-	in       *inbox
-	done     chan struct{}
-	counted  chan struct{} // some tally has news
-	paying   chan struct{} // some history is owed
-	writers  *writers
-	pen      *pen           // the hub's own, under mu
-	wg       sync.WaitGroup // run, and the readers of sockets
+	station    Station
+	sessions   *sessions
+	allowances *allowances // what each session has used of what it may
+	log        *zap.Logger
+	metrics    *metrics
+	in         *inbox
+	done       chan struct{}
+	counted    chan struct{} // some tally has news
+	paying     chan struct{} // some history is owed
+	writers    *writers
+	pen        *pen           // the hub's own, under mu
+	wg         sync.WaitGroup // run, and the readers of sockets
 
 	mu       sync.Mutex
 	closing  bool
@@ -80,9 +81,9 @@ type device struct {
 	seen  bool      // by the sweep of forget
 }
 
-func newHub(st Station, ss *sessions, log *zap.Logger) *hub {
+func newHub(st Station, ss *sessions, used *allowances, log *zap.Logger) *hub {
 	return &hub{
-		station: st, sessions: ss, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}), counted: make(chan struct{}, 1), paying: make(chan struct{}, 1),
+		station: st, sessions: ss, allowances: used, log: log.Named("hub"), in: newInbox(), done: make(chan struct{}), counted: make(chan struct{}, 1), paying: make(chan struct{}, 1),
 		writers: newWriters(), pen: newPen(), spread: spread{frames: map[string]int{}},
 		fresh: map[*socket]struct{}{}, devices: map[deviceKey]*device{}, people: map[alerts.PersonID][]*socket{},
 		alarming: map[alerts.IncidentID]*alerts.Incident{}, frames: map[alerts.IncidentID]*encoded{},

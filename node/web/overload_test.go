@@ -15,7 +15,7 @@ import (
 // stillHub is a hub of which nothing runs: what it queues stays where it is, to be looked at.
 func stillHub(c *county) *hub {
 	ss := &sessions{now: time.Now, station: c.at("xinzhuang"), out: map[tokenKey]time.Time{}, good: map[tokenKey]verified{}}
-	h := newHub(c.at("xinzhuang"), ss, zap.NewNop())
+	h := newHub(c.at("xinzhuang"), ss, newAllowances(), zap.NewNop())
 	h.writers.close()
 	h.writers = &writers{}
 	h.writers.some = sync.NewCond(&h.writers.mu)

@@ -71,10 +71,13 @@ func (h *hub) move(s *socket, p *alerts.Point) {
 	h.shareLocked(s)
 }
 
-// catchUp takes a position that came too soon after the one before. Called with h.mu held, once a second.
+// catchUp takes what came too soon after the one before. Called with h.mu held, once a second.
 func (h *hub) catchUp(s *socket) {
 	if p := s.later.Swap(nil); p != nil {
 		h.move(s, p)
+	}
+	if on := s.willing.Swap(nil); on != nil {
+		h.duty(s, *on)
 	}
 }
 
@@ -99,11 +102,24 @@ func (h *hub) step(p alerts.PersonID) alerts.Kind {
 	return last.Step
 }
 
-// duty takes whether a person is on duty or willing. Off duty nobody is called, and nobody is shown where
-// they are unless they are on their way to somebody.
-func (h *hub) duty(s *socket, on bool) {
+// turned takes whether a person is on duty. Like a position it sets off a look at all open alarms, so one that
+// comes too soon waits for the next tick, and the latest counts.
+func (h *hub) turned(s *socket, on bool) {
+	now := time.Now()
+	if now.Sub(s.turnedAt) < moveEvery {
+		s.willing.Store(&on)
+		return
+	}
+	s.turnedAt = now
+	s.willing.Store(nil)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.duty(s, on)
+}
+
+// duty takes whether a person is on duty or willing. Off duty nobody is called, and nobody is shown where
+// they are unless they are on their way to somebody. Called with h.mu held.
+func (h *hub) duty(s *socket, on bool) {
 	if s.slot < 0 {
 		return
 	}

@@ -23,6 +23,8 @@ type Problem struct {
 	Known  []string `json:"known,omitempty" doc:"the values that would have been known"`
 	Lost   *Lost    `json:"lost,omitempty" doc:"what this lost to: one history, nothing silently overwritten"`
 	Errors []Fault  `json:"errors,omitempty" doc:"every mistake, when there are several"`
+
+	header http.Header // what goes beside it, as Retry-After
 }
 
 // Lost names the event that another one lost to.

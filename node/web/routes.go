@@ -41,9 +41,12 @@ type call struct {
 
 type callKey struct{}
 
+// raiseID names the operation that raises an alert.
+const raiseID = "raise"
+
 // add registers one operation with its decision.
 func add[I, O any](s *Server, need access, op huma.Operation, h func(context.Context, *call, *I) (*O, error)) {
-	op.Middlewares = huma.Middlewares{s.identified(need)}
+	op.Middlewares = huma.Middlewares{s.identified(need, op.OperationID == raiseID)}
 	op.Responses = map[string]*huma.Response{"default": {
 		Description: "A problem document (RFC 9457)",
 		Content: map[string]*huma.MediaType{"application/problem+json": {
@@ -93,7 +96,7 @@ func (s *Server) routes(mux *http.ServeMux) {
 	add(s, signedIn, merge, s.mergeCell)
 	add(s, signedIn, post("/v1/stations/{station}/cell", "place-station", "Say for which cell one station works", 202, "county"), s.placeStation)
 
-	raise := post("/v1/alerts", "raise", "Raise an alert", 202, "incidents")
+	raise := post("/v1/alerts", raiseID, "Raise an alert", 202, "incidents")
 	raise.Description = raiseDoc
 	add(s, signedIn, raise, s.raise)
 	add(s, signedIn, deedOperation(), s.deed)
@@ -136,6 +139,9 @@ func newAPI(mux *http.ServeMux, version string) huma.API {
 // answer writes a problem from a middleware.
 func (s *Server) answer(ctx huma.Context, p *Problem) {
 	ctx.SetHeader("Content-Type", p.ContentType(""))
+	for name, values := range p.header {
+		ctx.SetHeader(name, values[0])
+	}
 	if p.Status == http.StatusUnauthorized {
 		ctx.SetHeader("WWW-Authenticate", "Bearer")
 	}

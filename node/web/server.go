@@ -25,15 +25,16 @@ type Config struct {
 
 // Server is a station's HTTP side: the API, the pages and the hub of its websockets.
 type Server struct {
-	station  Station
-	demo     bool
-	log      *zap.Logger
-	api      huma.API
-	handler  http.Handler
-	sessions *sessions
-	hub      *hub
-	metrics  *metrics
-	ui       fs.FS
+	station    Station
+	demo       bool
+	log        *zap.Logger
+	api        huma.API
+	handler    http.Handler
+	sessions   *sessions
+	hub        *hub
+	allowances *allowances // what each session has used of what it may
+	metrics    *metrics
+	ui         fs.FS
 }
 
 // New builds the server and starts the hub; Close ends it. It opens no port: Handler goes into an
@@ -57,7 +58,8 @@ func New(cfg Config) *Server {
 	}
 	mux := http.NewServeMux()
 	s.api = newAPI(mux, cfg.Station.Mesh().Version)
-	s.hub = newHub(cfg.Station, s.sessions, s.log)
+	s.allowances = newAllowances()
+	s.hub = newHub(cfg.Station, s.sessions, s.allowances, s.log)
 	s.metrics = newMetrics(cfg.Registry, s.hub)
 	s.hub.start(s.metrics)
 	s.routes(mux)

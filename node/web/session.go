@@ -332,8 +332,9 @@ func (s *Server) signOut(_ context.Context, c *call, _ *struct{}) (*signOutOutpu
 	return &signOutOutput{SetCookie: s.cookie("", -time.Second)}, nil
 }
 
-// identified runs before a huma operation: it finds out who asks, and refuses where nobody may.
-func (s *Server) identified(need access) func(huma.Context, func(huma.Context)) {
+// identified runs before a huma operation: it finds out who asks, and refuses where nobody may, or where that
+// session asks too much.
+func (s *Server) identified(need access, alert bool) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		c := &call{loopback: s.loopback(ctx.RemoteAddr(), ctx.Host())}
 		token := s.bearer(ctx.Header("Authorization"), ctx.Header("Cookie"))
@@ -343,6 +344,17 @@ func (s *Server) identified(need access) func(huma.Context, func(huma.Context)) 
 			s.metrics.bad(p.Code)
 			s.answer(ctx, p)
 			return
+		}
+		if w != nil {
+			use := s.allowances.request
+			if alert {
+				use = s.allowances.alert
+			}
+			if wait := use(w.key, time.Now()); wait > 0 {
+				s.metrics.bad("too_many")
+				s.answer(ctx, tooMany(wait, alert))
+				return
+			}
 		}
 		next(huma.WithValue(ctx, callKey{}, c))
 	}

@@ -53,10 +53,13 @@ type socket struct {
 	staff    bool                       // may see some matters in full: worth asking ClassOf
 	sees     bool                       // gets positions
 	patchy   bool                       // missed a positions frame: the next one is whole
-	budget   budget
-	mistakes int                          // the reader's own
-	movedAt  time.Time                    // the reader's own: when it last passed a position on
+	frames   budget                     // the reader's own, as the next four
+	pings    budget
+	mistakes int
+	turnedAt time.Time                    // when it last passed on whether the person is on duty
+	movedAt  time.Time                    // when it last passed a position on
 	later    atomic.Pointer[alerts.Point] // one that came too soon after that; nil: none
+	willing  atomic.Pointer[bool]         // the same for duty
 
 	beat      uint8        // which tick of the heartbeat is its own
 	lastRead  atomic.Int64 // Unix milliseconds
