@@ -97,6 +97,7 @@ type Cell struct {
 	from   alerts.StationID              // whom we follow
 	news   news                          // what it said last
 	vouch  *vouch                        // the latest head a leader signed
+	proof  proof                         // how far voters' words say that this copy is the cell's
 	fed    map[alerts.StationID]*feeding // who follows us
 	meets  map[alerts.StationID]bool     // whom we ask for their epoch just now
 

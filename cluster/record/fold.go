@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/wire"
@@ -14,6 +15,9 @@ var ErrDiverged = errors.New("this copy of the record differs from the cell's")
 
 // errGap says that entries are missing before those offered: no harm, they come again.
 var errGap = errors.New("entries are missing before these")
+
+// errUnsound says that entries cannot be this record's next ones.
+var errUnsound = errors.New("not what comes next in this record")
 
 // loadPage is how many entries are read at once when a store is folded.
 const loadPage = 1024
@@ -35,8 +39,9 @@ type fold struct {
 	err      error         // why the record stands still
 	changed  chan struct{} // closed at the next change
 	watchers []func(alerts.Change)
-	resets   []func() // told when the fold was made anew
-	owes     bool     // events wait to be returned
+	resets   []func()  // told when the fold was made anew
+	owes     bool      // events wait to be returned
+	doubt    time.Time // since when a voter's word says that this copy is not the cell's; zero: none does
 }
 
 // newFold folds all that the store has.
@@ -104,6 +109,16 @@ func (f *fold) decode(list [][]byte) ([]alerts.Entry, error) {
 // from. It returns errGap when entries before them are missing, errBehind while the disk takes nothing and much
 // waits for it, ErrPast when that epoch is over. Any other error stops this record.
 func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byte) error {
+	return f.feed(of, base, chain, list, f.Stop)
+}
+
+// Offer is Feed of what nobody vouches for: entries that make no sense, or stand upon another record, are errUnsound
+// and stop nothing.
+func (f *fold) Offer(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byte) error {
+	return f.feed(of, base, chain, list, func(err error) error { return fmt.Errorf("%w: %w", errUnsound, err) })
+}
+
+func (f *fold) feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byte, bad func(error) error) error {
 	f.feeder.Lock()
 	defer f.feeder.Unlock()
 	head, err := f.Head(), f.Err()
@@ -123,11 +138,11 @@ func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byt
 	case len(list) == 0:
 		return nil
 	case chain != head.Chain:
-		return f.Stop(fmt.Errorf("%w: at entry %d", ErrDiverged, base))
+		return bad(fmt.Errorf("%w: at entry %d", ErrDiverged, base))
 	}
 	entries, err := f.decode(list)
 	if err != nil {
-		return f.Stop(fmt.Errorf("cannot read the record beyond entry %d: %w", head.Index, err))
+		return bad(fmt.Errorf("cannot read the record beyond entry %d: %w", head.Index, err))
 	}
 	if err := f.keep(entries, list); errors.Is(err, errBehind) {
 		return err
@@ -141,7 +156,7 @@ func (f *fold) Feed(of alerts.Hash, base uint64, chain alerts.Hash, list [][]byt
 // pass passes over what the fold has already. A copy that has not reached its epoch's base may hold entries
 // that no longer count: they are dropped at the first that differs.
 func (f *fold) pass(base uint64, chain alerts.Hash, list [][]byte) (uint64, alerts.Hash, [][]byte, error) {
-	unsure := !f.Whole()
+	unsure := !f.Whole() || !f.doubted().IsZero()
 	for ; base < f.Head().Index && len(list) > 0; base++ {
 		next := wire.Chain(chain, list[0])
 		if unsure {
@@ -245,15 +260,24 @@ func (f *fold) unread(err error) error {
 
 // Verify compares with a head that another station vouches for. A head beyond ours proves nothing yet.
 func (f *fold) Verify(h Head) error {
+	_, err := f.has(h)
+	if errors.Is(err, ErrDiverged) {
+		return f.Stop(err)
+	}
+	return err
+}
+
+// has reports whether an entry stands here with that running hash; ErrDiverged: with another.
+func (f *fold) has(h Head) (bool, error) {
 	if h.Index > f.Head().Index {
-		return nil
+		return false, nil
 	}
 	chain, ok, err := f.store.Chain(h.Index)
 	if err != nil {
-		return f.unread(err)
+		return false, f.unread(err)
 	}
 	if ok && chain != h.Chain {
-		return f.Stop(fmt.Errorf("%w: at entry %d", ErrDiverged, h.Index))
+		return false, fmt.Errorf("%w: at entry %d", ErrDiverged, h.Index)
 	}
-	return nil
+	return ok, nil
 }

@@ -30,6 +30,7 @@ func TestFormsOfTheRecordStayAsTheyAre(t *testing.T) {
 		"opening-follow":      &opening{Version: openVersion, Cell: cellID, Purpose: forFollow, Index: 7, Chain: one, Era: []byte("era"), Places: []milestone{{6, two}}},
 		"opening-raft":        &opening{Version: openVersion, Cell: cellID, Purpose: forRaft},
 		"answer-welcome":      &answer{Says: welcome, Standing: &Standing{Station: "post", Epoch: 2, Index: 9, Chain: two, Logged: 10, Term: 3, Last: 12, Leader: "post", Whole: true, Error: "none"}},
+		"answer-place":        &answer{Says: welcome, Place: otherPlace},
 		"answer-full":         &answer{Says: full, Era: []byte("era"), Feeds: three},
 		"frame-idle":          &frame{Index: 9},
 		"frame-entries": &frame{

@@ -30,7 +30,7 @@ type opening struct {
 	Version uint64        `cbor:"1,keyasint"`
 	Cell    alerts.CellID `cbor:"2,keyasint"`
 	Purpose uint64        `cbor:"3,keyasint"`
-	Index   uint64        `cbor:"4,keyasint,omitempty"` // follow: where the follower stands
+	Index   uint64        `cbor:"4,keyasint,omitempty"` // follow, survey: where the one who asks stands
 	Chain   alerts.Hash   `cbor:"5,keyasint"`           // its running hash there
 	Era     []byte        `cbor:"6,keyasint,omitempty"` // the statement of its epoch; none for the first
 	Places  []milestone   `cbor:"7,keyasint,omitempty"` // earlier ones, from one who may have to drop some entries
@@ -58,7 +58,14 @@ type answer struct {
 	Era      []byte             `cbor:"2,keyasint,omitempty"`
 	Feeds    []alerts.StationID `cbor:"3,keyasint,omitempty"`
 	Standing *Standing          `cbor:"4,keyasint,omitempty"`
+	Place    uint64             `cbor:"5,keyasint,omitempty"` // survey: what is here where the one who asks stands
 }
+
+// What is said of a place. Nothing is said where no entry is here.
+const (
+	samePlace  = 1
+	otherPlace = 2
+)
 
 // errNoAddress says that gossip has not met a station yet.
 var errNoAddress = errors.New("no address is known")
@@ -140,7 +147,7 @@ func (c *Cell) receive(peer alerts.StationID, conn net.Conn, r *bufio.Reader, o 
 		say(answer{Says: tooOld, Era: ours.raw})
 	case o.Purpose == forSurvey:
 		s := c.Standing()
-		say(answer{Says: welcome, Standing: &s})
+		say(answer{Says: welcome, Standing: &s, Place: c.placeOf(o)})
 	case o.Purpose == forFollow:
 		c.serve(peer, conn, r, o, say)
 	case o.Purpose == forMend && c.fold.Whole():

@@ -74,6 +74,8 @@ func (s *source) left(from alerts.StationID, err error) {
 		}
 		rand.Shuffle(len(f.feeds), func(i, j int) { f.feeds[i], f.feeds[j] = f.feeds[j], f.feeds[i] })
 		s.named = append(s.named, f.feeds...)
+	case errors.Is(err, errDoubted):
+		s.rest[from] = rest{time.Now().Add(doubtedRest), longRest}
 	default:
 		s.c.log.Debug("no longer following", zap.String("station", string(from)), zap.Error(err))
 		s.tire(from)
@@ -111,6 +113,10 @@ func (s *source) fine(from alerts.StationID, f frame) error {
 	if s.mayClimb(from, f) {
 		return errBetter
 	}
+	if !s.c.fold.doubted().IsZero() && !s.c.elects(from) {
+		return errDoubted
+	}
+	s.c.prove()
 	at, ahead := s.c.fold.Head().Index, s.c.ahead()
 	// Nobody is further on than the leader, whatever they say: an index that nobody can show, of a disk that
 	// is gone or a liar, must not drive everybody from source to source.
@@ -170,9 +176,10 @@ func (s *source) known() alerts.StationID {
 
 // choose is whom to try now; "" when all who could be asked have just failed.
 func (s *source) choose() alerts.StationID {
+	doubts := !s.c.fold.doubted().IsZero() // then only voters' copies will do
 	ok := func(x alerts.StationID) bool {
 		_, there := s.c.cfg.Addr(x)
-		return x != "" && x != s.c.cfg.Self && there && s.rested(x)
+		return x != "" && x != s.c.cfg.Self && there && s.rested(x) && (!doubts || s.c.elects(x))
 	}
 	if l := s.known(); ok(l) {
 		return l

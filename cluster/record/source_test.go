@@ -62,12 +62,16 @@ func TestAForgedHeadIsNotBelieved(t *testing.T) {
 		}
 		v.Sig = c.ids["xinzhuang"].SignBytes(b) // not post's
 		cell := c.up["xinzhuang"].cell
-		if err := cell.takeIn(firstEra(), "post", frame{Index: 1, Head: &v}); err == nil || cell.Err() != nil {
+		if err := cell.takeIn(firstEra(), "post", frame{Index: 1, News: &news{}, Head: &v}); err == nil || cell.Err() != nil {
 			t.Errorf("forged: %v; stands still: %v", err, cell.Err())
 		}
 		v.Sig = c.ids["post"].SignBytes(b)
-		if err := cell.takeIn(firstEra(), "post", frame{Index: 1, Head: &v}); !errors.Is(err, ErrDiverged) || !errors.Is(cell.Err(), ErrDiverged) {
-			t.Errorf("the leader's word against ours: %v; stands still: %v", err, cell.Err())
+		if err := cell.takeIn(firstEra(), "post", frame{Index: 1, News: &news{}, Head: &v}); !errors.Is(err, ErrDiverged) || cell.fold.doubted().IsZero() {
+			t.Errorf("the leader's word against ours: %v", err)
+		}
+		c.eventually(20*time.Second, "it was a lie: this copy is good", func() bool { return cell.fold.doubted().IsZero() })
+		if cell.Err() != nil {
+			t.Error(cell.Err())
 		}
 		c.end()
 	})

@@ -75,7 +75,7 @@ type feeding struct {
 // serve sends a follower what it lacks, and then each entry as it is recorded.
 func (c *Cell) serve(peer alerts.StationID, conn net.Conn, r *bufio.Reader, o opening, say func(answer) error) {
 	of := c.fold.Era()
-	if !c.fold.Whole() {
+	if !c.fold.Whole() || !c.fold.doubted().IsZero() {
 		say(answer{Says: unready})
 		return
 	}
@@ -102,7 +102,7 @@ func (c *Cell) serve(peer alerts.StationID, conn net.Conn, r *bufio.Reader, o op
 	defer tick.Stop()
 	at, chain, err := c.common(o)
 	var last frame
-	for err == nil && c.fold.Era().mark == of.mark && !slices.Contains(last.path(), peer) {
+	for err == nil && c.fold.Era().mark == of.mark && c.fold.doubted().IsZero() && !slices.Contains(last.path(), peer) {
 		changed := c.fold.Changed()
 		var f frame
 		if f, err = c.next(at, chain); err != nil {
@@ -255,7 +255,7 @@ func (c *Cell) follow(from alerts.StationID, fine func(frame) error) error {
 func (c *Cell) place(of era) (opening, error) {
 	head := c.fold.Head()
 	o := opening{Purpose: forFollow, Index: head.Index, Chain: head.Chain, Era: of.raw}
-	if c.fold.Whole() {
+	if c.fold.Whole() && c.fold.doubted().IsZero() {
 		return o, nil
 	}
 	for back := uint64(1); ; back *= 2 {
@@ -274,7 +274,7 @@ func (c *Cell) place(of era) (opening, error) {
 func (c *Cell) takeIn(of era, from alerts.StationID, f frame) error {
 	if f.Other {
 		if f.News.Leader == from && c.elects(from) && c.fold.Whole() {
-			return c.fold.Stop(fmt.Errorf("%w: says its leader %s", ErrDiverged, from))
+			return c.differs(from, fmt.Errorf("%w: says its leader %s", ErrDiverged, from))
 		}
 		return errOther
 	}
@@ -282,9 +282,12 @@ func (c *Cell) takeIn(of era, from alerts.StationID, f frame) error {
 		return errCircular
 	}
 	if f.More != nil {
-		if err := c.fold.Feed(of.mark, f.More.Base, f.More.Chain, f.More.Entries); err != nil {
+		if err := c.take(of, from, f.More); err != nil {
 			return err
 		}
+	}
+	if err := c.shed(from, f); err != nil {
+		return err
 	}
 	c.Heard(f.Index, from)
 	if f.Head == nil || f.Head.Epoch != of.Epoch {
@@ -300,8 +303,15 @@ func (c *Cell) takeIn(of era, from alerts.StationID, f frame) error {
 	if !c.elects(f.Head.By) {
 		return nil // a village box that was carried off must not be able to stop the others' records
 	}
-	if err := c.fold.Verify(Head{Epoch: f.Head.Epoch, Index: f.Head.Index, Chain: f.Head.Chain}); err != nil {
+	proven, err := c.fold.has(Head{Epoch: f.Head.Epoch, Index: f.Head.Index, Chain: f.Head.Chain})
+	if errors.Is(err, ErrDiverged) {
+		return c.differs(from, err)
+	}
+	if err != nil {
 		return err
+	}
+	if proven {
+		c.proved(f.Head.Index, of)
 	}
 	c.mu.Lock()
 	newest := c.vouch == nil || f.Head.Index >= c.vouch.Index
