@@ -206,6 +206,7 @@ func (b *bench) latency(ctx context.Context, t *benchCounty) error {
 	slices.Sort(recorded)
 	b.row("raise → first sight at another station, p50 / p99", ns(at(first, 50))+" / "+ns(at(first, 99)),
 		"loopback "+ns(b.trip), times(at(first, 50).Seconds(), b.trip.Seconds()), "≤ 3x and the write")
+	b.row("the same beside the bare relay", ns(at(first, 50)), "relay "+ns(b.relay), times(at(first, 50).Seconds(), b.relay.Seconds()), "")
 	b.row("raise → on the record there, p50 / p99", ns(at(recorded, 50))+" / "+ns(at(recorded, 99)),
 		"raft commit "+ns(b.commit), times(at(recorded, 50).Seconds(), b.commit.Seconds()), "≤ 2x")
 	if len(first) < n || len(recorded) < n {
@@ -320,7 +321,7 @@ func (b *bench) fanOut(ctx context.Context, c *crowd, shoot func(context.Context
 // rawFan measures the serial PreparedMessage loop, with messages of the size of an alarm.
 func (b *bench) rawFan(ctx context.Context, n, size int) (f fanned, err error) {
 	b.say("%d sockets, the raw gorilla server …", n)
-	raw, err := startRaw(ctx)
+	raw, err := startRaw(ctx, "")
 	if err != nil {
 		return f, err
 	}

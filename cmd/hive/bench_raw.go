@@ -25,7 +25,9 @@ import (
 
 // benchRawCmd is the raw limit as a process of its own: an echo, and a websocket server as one writes it
 // with gorilla alone. It ends when its input does, so never outlives who started it.
-type benchRawCmd struct{}
+type benchRawCmd struct {
+	To string `help:"Hand what POST /pass brings to the relay at this address." placeholder:"ADDR"`
+}
 
 const (
 	pace     = 200 // a second
@@ -33,7 +35,7 @@ const (
 	rawMost  = 64 // messages in one order
 )
 
-func (benchRawCmd) Run(ctx context.Context, to console) error {
+func (c benchRawCmd) Run(ctx context.Context, to console) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	echo, err := net.Listen("tcp", "127.0.0.1:0")
@@ -61,10 +63,24 @@ func (benchRawCmd) Run(ctx context.Context, to console) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/live", r.open)
 	mux.HandleFunc("POST /fan", r.fan)
+	passing, err := listenRelay()
+	if err != nil {
+		return err
+	}
+	defer passing.Close()
+	go r.relayed(passing)
+	if c.To != "" {
+		on, err := dialRelay(c.To)
+		if err != nil {
+			return err
+		}
+		defer on.to.Close()
+		mux.HandleFunc("POST /pass", on.pass)
+	}
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: reachWait}
 	go func() { _ = srv.Serve(live) }()
 	defer srv.Close()
-	fmt.Fprintln(to.out, echo.Addr(), live.Addr())
+	fmt.Fprintln(to.out, echo.Addr(), live.Addr(), passing.Addr())
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		cancel()
@@ -130,17 +146,18 @@ func (r *rawServer) fan(w http.ResponseWriter, req *http.Request) {
 
 // rawChild is a running benchRawCmd.
 type rawChild struct {
-	cmd        *exec.Cmd
-	in         io.Closer
-	echo, live string
+	cmd               *exec.Cmd
+	in                io.Closer
+	echo, live, relay string
 }
 
-func startRaw(ctx context.Context) (*rawChild, error) {
+// startRaw starts one; with to it hands requests on to another.
+func startRaw(ctx context.Context, to string) (*rawChild, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "bench-raw")
+	cmd := exec.CommandContext(ctx, self, "bench-raw", "--to="+to)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = childGrace
 	in, err := cmd.StdinPipe()
@@ -157,7 +174,7 @@ func startRaw(ctx context.Context) (*rawChild, error) {
 	r := &rawChild{cmd: cmd, in: in}
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err == nil {
-		_, err = fmt.Sscan(line, &r.echo, &r.live)
+		_, err = fmt.Sscan(line, &r.echo, &r.live, &r.relay)
 	}
 	if err != nil {
 		r.stop()
