@@ -123,7 +123,9 @@ func onlyEligible(l *look) (bad []string) {
 			if inside {
 				continue
 			}
-			if !l.woken(who, p.Incident) && !l.own[ownKey{p.Person, p.Incident}] {
+			raised, _, lost := l.lostAlert(p)
+			lost = lost && has(who, l.Rules.Categories[raised.Category].Wakes)
+			if !lost && !l.woken(who, p.Incident) && !l.own[ownKey{p.Person, p.Incident}] {
 				t.say("%s (%v) was shown %s", p.Device, who.Roles, p.Incident)
 			}
 			onlyThese(t, p, cardFields)
@@ -145,6 +147,9 @@ func (l *look) alarmFor(t *tell, p Push, who alerts.Person) {
 		return
 	}
 	at := l.at(who, p.At)
+	if raised, wave, lost := l.lostAlert(p); lost && p.Wave == wave.Number && l.calledTo(who, at, raised, wave) {
+		return
+	}
 	if !slices.ContainsFunc(l.waves[p.Incident][p.Wave], func(w alerts.Waved) bool { return l.called(who, at, p.Incident, w) }) {
 		t.say("%s (%v) sounded for wave %d of %s, which is not for it", p.Device, who.Roles, p.Wave, p.Incident)
 	}

@@ -131,10 +131,10 @@ func (l *look) follows(s alerts.StationID, cell alerts.CellID) bool {
 // called reports whether a wave of an incident is for the person at a place.
 func (l *look) called(p alerts.Person, at alerts.Point, in alerts.IncidentID, w alerts.Waved) bool {
 	e, ok := l.raised[in]
-	if !ok {
-		return false
-	}
-	raised := e.Event.Body.(*alerts.Raised)
+	return ok && l.calledTo(p, at, e.Event.Body.(*alerts.Raised), w)
+}
+
+func (l *look) calledTo(p alerts.Person, at alerts.Point, raised *alerts.Raised, w alerts.Waved) bool {
 	cat := l.Rules.Categories[raised.Category]
 	if w.Ring <= 0 || !(has(p, desk) || has(p, cat.Wakes) || w.Wide && !cat.Sealed && has(p, public)) {
 		return false
@@ -143,6 +143,26 @@ func (l *look) called(p alerts.Person, at alerts.Point, in alerts.IncidentID, w 
 		return true
 	}
 	return raised.Place.Point != nil && at.Distance(*raised.Place.Point) <= w.Ring+raised.Place.Radius
+}
+
+// lostAlert is the alert that a station showed and went down with: it was raised in that moment, acknowledged to
+// nobody, and is in no record. What it said is known from who raised it.
+func (l *look) lostAlert(p Push) (*alerts.Raised, alerts.Waved, bool) {
+	if _, recorded := l.raised[p.Incident]; recorded {
+		return nil, alerts.Waved{}, false
+	}
+	for _, d := range l.Deeds {
+		if d.Kind == alerts.KindRaised && d.Died && d.Status == 0 && d.Station == p.Station && !p.At.Before(d.From) && !p.At.After(d.To) {
+			rings := l.Rules.Categories[d.Category].Rings
+			if len(rings) == 0 {
+				continue
+			}
+			place := d.Place
+			raised := &alerts.Raised{Category: d.Category, Place: alerts.Place{Point: &place, Radius: gridRadius}}
+			return raised, alerts.Waved{Number: 1, Ring: rings[0]}, true
+		}
+	}
+	return nil, alerts.Waved{}, false
 }
 
 // woken reports whether a person may know of a matter by role: called to it, by its category or a wide wave.

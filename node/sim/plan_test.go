@@ -19,6 +19,21 @@ func TestASeedIsAPlan(t *testing.T) {
 	}
 }
 
+// TestEveryKindOfASeedStrikes: a kind that was drawn and finds no place makes the seed void.
+func TestEveryKindOfASeedStrikes(t *testing.T) {
+	for seed := uint64(1); seed <= 2000; seed++ {
+		p := Draw(seed, AllKinds())
+		if len(p.Kinds) != (len(allKinds)+1)/2 {
+			t.Fatalf("seed %d has %d kinds", seed, len(p.Kinds))
+		}
+		for _, k := range p.Kinds {
+			if !slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == k }) {
+				t.Errorf("no %s in\n%s", k, &p)
+			}
+		}
+	}
+}
+
 // TestFaultsAreAimed: every fault that something must meet has an alert raised at one of its stations, which runs,
 // while the fault lasts.
 func TestFaultsAreAimed(t *testing.T) {

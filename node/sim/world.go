@@ -166,6 +166,9 @@ func (w *world) crash(id alerts.StationID) {
 	if n == nil {
 		return
 	}
+	w.mu.Lock()
+	delete(w.nodes, id) // whoever sees its connection end knows why
+	w.mu.Unlock()
 	w.net.PowerOff(string(id))
 	synctest.Wait() // whoever was writing has written, and nothing more is promised to anybody
 	w.mu.Lock()
