@@ -45,8 +45,9 @@ func (r *Rules) denied(k Kind, actor PersonID, by Standing, in *Incident) *Denie
 		switch k {
 		case KindWave, KindReceipts:
 			return nil
-		case KindTransferred, KindCarried, KindHandedOver, KindSealed, KindStationExpelled, KindKeyChanged:
-			// What moves a matter, ends a record or notes what was decided of the county is signed where decisions are.
+		case KindTransferred, KindCarried, KindHandedOver, KindSealed, KindStationExpelled, KindKeyChanged, KindSupervised, KindArchived:
+			// What moves a matter, ends a record, tends a course or notes what was decided of the county is signed
+			// where decisions are.
 			if by.Kind.Trusted() {
 				return nil
 			}
@@ -62,7 +63,18 @@ func (r *Rules) denied(k Kind, actor PersonID, by Standing, in *Incident) *Denie
 	if !own && !holds(by.Roles, move.By) || len(move.At) > 0 && !slices.Contains(move.At, by.Kind) {
 		return &Denied{r.who(k)}
 	}
+	if in != nil && !handles(r.Categories[in.Raised.Category].Handles, k, by.Roles) {
+		return &Denied{fmt.Sprintf("%s in a matter of %s is for %s", k, in.Raised.Category, join(r.Categories[in.Raised.Category].Handles))}
+	}
 	return nil
+}
+
+// handles reports whether a category that only some may handle leaves k to any of roles; those who dispatch may.
+func handles(some []Role, k Kind, roles []Role) bool {
+	if len(some) == 0 || k != KindFeedback && k != KindStepped && k != KindReturned {
+		return true
+	}
+	return holds(roles, some) || holds(roles, dispatchRoles)
 }
 
 // who says in words who may do k, and where.
@@ -93,15 +105,19 @@ func join[T ~string](list []T) string {
 const (
 	classHidden = ""
 	classCard   = "card"
-	ClassFull   = "full"
+	classFull   = "full"
+	// classBlind is full but for the public's verdicts, which whoever handled the matter sees when they are counted.
+	classBlind = "full:blind"
 )
 
 // ClassOf names what who may know of i: two people of one class see the same, so a frame is made once a
 // class. Empty: not even that it is.
 func (r *Rules) ClassOf(who Subject, i *Incident) string {
 	switch {
+	case holds(who.Roles, fullRoles) && i.blindFor(who.Person):
+		return classBlind
 	case holds(who.Roles, fullRoles):
-		return ClassFull
+		return classFull
 	case r.own(who.Person, i):
 		return classCard + ":" + string(who.Person)
 	case len(i.Waves) == 0, !r.wakes(i, who.Roles):
@@ -109,6 +125,14 @@ func (r *Rules) ClassOf(who Subject, i *Incident) string {
 	}
 	return classCard
 }
+
+// blindFor reports whether the person handled the matter, and verdicts on it are still uncounted.
+func (i *Incident) blindFor(p PersonID) bool {
+	return len(i.Ratings) > 0 && i.Status.rank() < StatusJudged.rank() && partOf(i.Handlers, p) != nil
+}
+
+// Full reports whether a class of disclosure is that of people who work the matter.
+func Full(class string) bool { return class == classFull || class == classBlind }
 
 // own reports whether the person has a part in the matter: raised it, was sent, or answered. An answer opens
 // no sealed matter, since any station may sign one.

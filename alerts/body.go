@@ -130,8 +130,9 @@ type CancelRequested struct {
 
 // Resolved ends the work with a code and what proves it.
 type Resolved struct {
-	Code  string `cbor:"1,keyasint" json:"code"`
-	Words string `cbor:"2,keyasint,omitempty" json:"words,omitempty"`
+	Code     string     `cbor:"1,keyasint" json:"code"`
+	Words    string     `cbor:"2,keyasint,omitempty" json:"words,omitempty"`
+	Evidence []Evidence `cbor:"3,keyasint,omitempty" json:"evidence,omitempty"`
 }
 
 // Cancelled ends a matter that was raised in error.

@@ -156,13 +156,14 @@ func (p *problems) body(body Body) {
 		p.bad(b.Code == "", "code is empty")
 		p.text("code", b.Code, maxID)
 		p.text("words", b.Words, maxWords)
+		p.evidence(b.Evidence)
 	case *Cancelled:
 		p.bad(b.Reason == "", "reason is empty")
 		p.text("reason", b.Reason, maxLine)
 	case *StoodDown:
 		p.text("reason", b.Reason, maxLine)
 	default:
-		p.countyBody(body)
+		p.courseBody(body)
 	}
 }
 

@@ -93,8 +93,9 @@ type Standing struct {
 
 // Verdict is the leader's one judgement of an event.
 type Verdict struct {
-	Code Code `cbor:"1,keyasint" json:"code"` // Accepted, or why not
-	Lost *Ref `cbor:"2,keyasint,omitempty" json:"lost,omitempty"`
+	Code    Code     `cbor:"1,keyasint" json:"code"` // Accepted, or why not
+	Lost    *Ref     `cbor:"2,keyasint,omitempty" json:"lost,omitempty"`
+	Missing []string `cbor:"3,keyasint,omitempty" json:"missing,omitempty"` // Lacking: what the category asks for
 }
 
 // Accepted reports whether the event counts.
@@ -119,6 +120,8 @@ const (
 	Forwarded Code = "forwarded"  // the matter is another cell's by now, which judges it (Lost: the transfer)
 	Conflict  Code = "conflict"   // the same incident id with another body (Lost: the first)
 	Same      Code = "same"       // the same alert or deed again, by another station (Lost: the first)
+	Lacking   Code = "lacking"    // the category asks for more before this (Missing)
+	Involved  Code = "involved"   // who handled a matter may not check it or call after it, nor the same one check twice (Lost: his part)
 	Unknown   Code = "unknown"    // a kind this version does not know
 )
 

@@ -5,25 +5,6 @@ import (
 	"slices"
 )
 
-// ranks order the statuses: an incident never moves back.
-func (s Status) rank() int {
-	switch s {
-	case StatusReported:
-		return 1
-	case StatusRegistered:
-		return 2
-	case StatusGraded:
-		return 3
-	case StatusDispatched:
-		return 4
-	case StatusHandling:
-		return 5
-	case StatusResolved, StatusVoid, StatusCancelled:
-		return 6
-	}
-	return 0
-}
-
 func (i *Incident) forward(to Status) {
 	if to.rank() > i.Status.rank() {
 		i.Status = to
@@ -81,7 +62,7 @@ func (i *Incident) silencedBy(l Line) bool {
 		if !b.Void {
 			return false
 		}
-	case *Resolved, *Cancelled, *StoodDown:
+	case *Resolved, *Cancelled, *StoodDown, *Merged:
 	default:
 		return false
 	}
@@ -118,6 +99,7 @@ func (i *Incident) take(l Line, ref Ref) {
 		i.Answers = cloned(i.Answers)
 		i.Answers[e.Actor] = Answer{Step: b.Step, Reason: b.Reason, At: l.At, Event: e.ID, Provisional: l.Provisional}
 		if i.Answers[e.Actor].Coming() {
+			i.handledBy(ref)
 			i.forward(StatusHandling)
 		}
 	case *SupportRequested:
@@ -133,6 +115,8 @@ func (i *Incident) take(l Line, ref Ref) {
 			i.CancelAsk = &ref
 		}
 	case *Resolved:
+		i.handledBy(ref)
+		i.Evidence = append(slices.Clip(i.Evidence), b.Evidence...)
 		i.end(StatusResolved, ref)
 	case *Cancelled:
 		i.end(StatusCancelled, ref)
@@ -145,6 +129,8 @@ func (i *Incident) take(l Line, ref Ref) {
 		}
 	case *HandedOver:
 		i.HandedOver = max(i.HandedOver, b.Index)
+	default:
+		i.goOn(l, ref)
 	}
 }
 

@@ -5,22 +5,56 @@ import "time"
 // Status is how far a matter has come.
 type Status string
 
-// The statuses, in their order. A fact or a decision moves an incident forward, never back.
+// The statuses, in their order. A fact or a decision moves an incident forward; only three things move it back:
+// who was sent returns it, the check fails, the public is not satisfied.
 const (
 	StatusReported   Status = "reported"
 	StatusRegistered Status = "registered"
 	StatusGraded     Status = "graded"
+	StatusReturned   Status = "returned" // to be dispatched anew
+	StatusReopened   Status = "reopened" // to be dispatched anew, and checked by somebody else
 	StatusDispatched Status = "dispatched"
 	StatusHandling   Status = "handling"
 	StatusResolved   Status = "resolved"
 	StatusVoid       Status = "void"
 	StatusCancelled  Status = "cancelled"
+	StatusVerified   Status = "verified"
+	StatusFollowedUp Status = "followed_up"
+	StatusJudged     Status = "judged"
+	StatusArchived   Status = "archived"
 )
 
-// Closed reports whether the matter is at its end.
-func (s Status) Closed() bool {
-	return s == StatusResolved || s == StatusVoid || s == StatusCancelled
+// rank orders the statuses; 0 is none.
+func (s Status) rank() int {
+	switch s {
+	case StatusReported:
+		return 1
+	case StatusRegistered:
+		return 2
+	case StatusGraded, StatusReturned, StatusReopened:
+		return 3
+	case StatusDispatched:
+		return 4
+	case StatusHandling:
+		return 5
+	case StatusResolved, StatusVoid, StatusCancelled:
+		return closedRank
+	case StatusVerified:
+		return 7
+	case StatusFollowedUp:
+		return 8
+	case StatusJudged:
+		return 9
+	case StatusArchived:
+		return 10
+	}
+	return 0
 }
+
+const closedRank = 6
+
+// Closed reports whether the work on the matter is over. Checking, calling and judging come after.
+func (s Status) Closed() bool { return s.rank() >= closedRank }
 
 // Incident is what the events about one matter add up to. Once published it is never changed: Apply and
 // Look work on a copy, so any number of readers may hold one.
@@ -49,6 +83,8 @@ type Incident struct {
 	MovedTo   CellID        `json:",omitempty"` // not empty: it is that cell's by now
 	Moved     *Ref          `json:",omitempty"` // by this
 	Heads     []Hash        // events that no other event names yet: the predecessors of the next one
+
+	Course
 
 	Carried    map[CellID]uint64 `json:",omitempty"` // how far other cells' entries of it were taken over
 	HandedOver uint64            `json:",omitempty"` // how far the cell it moved to has it

@@ -3,6 +3,7 @@ package alerts
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -56,6 +57,9 @@ func (r *Rules) judge(i *Incident, e Event, by Standing, s *State, partial bool)
 		if e.Actor == "" && !i.ownWave(w, partial) {
 			return Verdict{Code: Forbidden}
 		}
+	}
+	if v := r.judgeCourse(i, e, by, s, partial); !v.Accepted() {
+		return v
 	}
 	if field := FieldOf(e.Kind); field != "" {
 		return r.judgeDecision(i, e, field, s)
@@ -135,8 +139,10 @@ func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdi
 		}
 		return Verdict{Code: Stale}
 	}
-	if i.Status.Closed() || e.Kind == KindStoodDown && i.Ended != nil {
+	if row, _ := rowOf(e.Kind); !row.after && i.Status.Closed() || e.Kind == KindStoodDown && i.Ended != nil {
 		return Verdict{Code: Ended, Lost: i.ending()}
+	} else if row.after && !i.Status.Closed() {
+		return Verdict{Code: NotOpen}
 	}
 	if from := r.Moves[e.Kind].From; len(from) > 0 && !slices.Contains(from, i.Status) {
 		return Verdict{Code: NotOpen}
@@ -198,6 +204,10 @@ func (r *Rules) Why(e Event, v Verdict) string {
 		return "this id was used for another alert; send the alert again with a new id"
 	case Same:
 		return "the same deed was recorded before"
+	case Lacking:
+		return "the category asks for more before this; missing: " + strings.Join(v.Missing, ", ")
+	case Involved:
+		return "who handled a matter does not check it or call after it, and nobody checks one twice; somebody else must"
 	case Unknown:
 		return "the leader does not know events of kind " + string(e.Kind)
 	}

@@ -26,6 +26,25 @@ const (
 	KindCancelled        Kind = "cancelled"
 	KindStoodDown        Kind = "stood_down"
 
+	// The course of a matter beside its alarm; course.go.
+	KindAsked        Kind = "asked"         // the guided questions, answered
+	KindReturned     Kind = "returned"      // 退回
+	KindLevelChanged Kind = "level_changed" // 上报上级 / 下派
+	KindFeedback     Kind = "feedback"      // 反馈
+	KindStepped      Kind = "stepped"       // a step of the category's template was done
+	KindAppointed    Kind = "appointed"     // a time was agreed
+	KindWished       Kind = "wished"        // a time was wished for
+	KindSupervised   Kind = "supervised"    // 督办, or its end
+	KindVerified     Kind = "verified"      // 核查
+	KindFollowedUp   Kind = "followed_up"   // 回访
+	KindAffected     Kind = "affected"      // one more party that may give its verdict
+	KindRated        Kind = "rated"         // one party's verdict
+	KindJudged       Kind = "judged"        // 群众评判: the verdicts are counted
+	KindReopened     Kind = "reopened"      // 重办
+	KindArchived     Kind = "archived"      // 归档
+	KindMerged       Kind = "merged"        // it is the same matter as another
+	KindUnmerged     Kind = "unmerged"      // it is not, after all
+
 	KindTransferred Kind = "transferred" // the matter goes to another cell
 	KindCarried     Kind = "carried"     // in the other cell: one entry of the old one's record
 	KindHandedOver  Kind = "handed_over" // in the old cell: how far the other one has it
@@ -51,6 +70,15 @@ const (
 	FieldAlarm        Field = "alarm"   // stood down
 	FieldHome         Field = "home"    // which cell the matter is of
 
+	FieldLevel        Field = "level"        // who handles it: village, township or county
+	FieldAppointment  Field = "appointment"  // when
+	FieldSupervision  Field = "supervision"  // whether it is under supervision
+	FieldVerification Field = "verification" // whether the check was passed
+	FieldFollowUp     Field = "follow_up"    // what the call after it came to
+	FieldJudgement    Field = "judgement"    // what the public says of it
+	FieldArchive      Field = "archive"
+	FieldDuplicate    Field = "duplicate" // which matter it is the same as
+
 	FieldCells Field = "cells" // of the directory: which townships and stations are of which cell
 )
 
@@ -61,6 +89,7 @@ type kindRow struct {
 	alarm  bool  // belongs to the alarm lane: every station of the county holds it
 	county bool  // says something of the county or the cell itself: it belongs to no incident
 	own    bool  // made by stations, never by a person
+	after  bool  // a decision that is for a matter whose work is over, and for no other
 }
 
 // rowOf is the table of kinds. Adding a kind is adding a row here, a body in body.go, a move in the
@@ -99,6 +128,40 @@ func rowOf(k Kind) (kindRow, bool) {
 		return kindRow{body: func() Body { return new(Cancelled) }, field: FieldOutcome, alarm: true}, true
 	case KindStoodDown:
 		return kindRow{body: func() Body { return new(StoodDown) }, field: FieldAlarm, alarm: true}, true
+	case KindAsked:
+		return kindRow{body: func() Body { return new(Asked) }}, true
+	case KindReturned:
+		return kindRow{body: func() Body { return new(Returned) }}, true
+	case KindLevelChanged:
+		return kindRow{body: func() Body { return new(LevelChanged) }, field: FieldLevel}, true
+	case KindFeedback:
+		return kindRow{body: func() Body { return new(Feedback) }}, true
+	case KindStepped:
+		return kindRow{body: func() Body { return new(Stepped) }}, true
+	case KindAppointed:
+		return kindRow{body: func() Body { return new(Appointed) }, field: FieldAppointment}, true
+	case KindWished:
+		return kindRow{body: func() Body { return new(Wished) }}, true
+	case KindSupervised:
+		return kindRow{body: func() Body { return new(Supervised) }, field: FieldSupervision}, true
+	case KindVerified:
+		return kindRow{body: func() Body { return new(Verified) }, field: FieldVerification, after: true}, true
+	case KindFollowedUp:
+		return kindRow{body: func() Body { return new(FollowedUp) }, field: FieldFollowUp, after: true}, true
+	case KindAffected:
+		return kindRow{body: func() Body { return new(Affected) }}, true
+	case KindRated:
+		return kindRow{body: func() Body { return new(Rated) }}, true
+	case KindJudged:
+		return kindRow{body: func() Body { return new(Judged) }, field: FieldJudgement, after: true}, true
+	case KindReopened:
+		return kindRow{body: func() Body { return new(Reopened) }, field: FieldOutcome, after: true}, true
+	case KindArchived:
+		return kindRow{body: func() Body { return new(Archived) }, field: FieldArchive, after: true}, true
+	case KindMerged:
+		return kindRow{body: func() Body { return new(Merged) }, field: FieldDuplicate, alarm: true}, true
+	case KindUnmerged:
+		return kindRow{body: func() Body { return new(Unmerged) }, field: FieldDuplicate}, true
 	case KindTransferred:
 		return kindRow{body: func() Body { return new(Transferred) }, field: FieldHome, alarm: true}, true
 	case KindCarried:
@@ -169,6 +232,23 @@ func (*CancelRequested) Kind() Kind  { return KindCancelRequested }
 func (*Resolved) Kind() Kind         { return KindResolved }
 func (*Cancelled) Kind() Kind        { return KindCancelled }
 func (*StoodDown) Kind() Kind        { return KindStoodDown }
+func (*Asked) Kind() Kind            { return KindAsked }
+func (*Returned) Kind() Kind         { return KindReturned }
+func (*LevelChanged) Kind() Kind     { return KindLevelChanged }
+func (*Feedback) Kind() Kind         { return KindFeedback }
+func (*Stepped) Kind() Kind          { return KindStepped }
+func (*Appointed) Kind() Kind        { return KindAppointed }
+func (*Wished) Kind() Kind           { return KindWished }
+func (*Supervised) Kind() Kind       { return KindSupervised }
+func (*Verified) Kind() Kind         { return KindVerified }
+func (*FollowedUp) Kind() Kind       { return KindFollowedUp }
+func (*Affected) Kind() Kind         { return KindAffected }
+func (*Rated) Kind() Kind            { return KindRated }
+func (*Judged) Kind() Kind           { return KindJudged }
+func (*Reopened) Kind() Kind         { return KindReopened }
+func (*Archived) Kind() Kind         { return KindArchived }
+func (*Merged) Kind() Kind           { return KindMerged }
+func (*Unmerged) Kind() Kind         { return KindUnmerged }
 func (*Transferred) Kind() Kind      { return KindTransferred }
 func (*Carried) Kind() Kind          { return KindCarried }
 func (*HandedOver) Kind() Kind       { return KindHandedOver }

@@ -8,6 +8,8 @@ type Rules struct {
 	Version    uint64              `yaml:"version"`
 	Categories map[string]Category `yaml:"categories"`
 	Moves      map[Kind]Move       `yaml:"moves"`
+	Clocked    map[Grade]Clocks    `yaml:"clocks"` // by grade, where the category has none of its own
+	Calls      int                 `yaml:"calls"`  // made after a matter before the caller may give up
 }
 
 // Category is one row of the category table.
@@ -20,6 +22,8 @@ type Category struct {
 	Sealed bool      `yaml:"sealed"` // the public side learns nothing of it, not even that it is
 	Card   Card      `yaml:"card"`   // the default clue card
 	Order  int       `yaml:"order"`  // place among a kiosk's buttons; 0: not on the first page
+
+	Template `yaml:",inline"`
 }
 
 // Text is a text in both languages of the screens.

@@ -37,7 +37,8 @@ type Shown struct {
 	OnScene     int         `json:"on_scene"`
 	Mine        *ShownMine  `json:"mine,omitempty" doc:"the viewer's own part in it"`
 
-	*ShownFull // people who work the matter; nil for the public side
+	*ShownFull   // people who work the matter; nil for the public side
+	*ShownCourse // the same people
 }
 
 // ShownFull is what only those who work the matter see.
@@ -78,10 +79,13 @@ type ShownWave struct {
 // ShownMine is the viewer's own part: never anybody else's.
 type ShownMine struct {
 	Raised   bool   `json:"raised,omitempty"`
+	Rated    bool   `json:"rated,omitempty" doc:"the viewer raised it, and his verdict is there"`
 	Assigned bool   `json:"assigned,omitempty"`
 	Step     Kind   `json:"step,omitempty" enum:"accepted,declined,en_route,on_scene,released"`
 	Reason   string `json:"reason,omitempty"`
 	At       *Stamp `json:"at,omitempty"`
+
+	Appointment *ShownAppointment `json:"appointment,omitempty"`
 }
 
 // ShownAnswer is one responder's latest step.
@@ -133,6 +137,7 @@ type ShownLine struct {
 	Provisional bool      `json:"provisional,omitempty"`
 	Verdict     Code      `json:"verdict"`
 	Lost        *ShownRef `json:"lost,omitempty"`
+	Missing     []string  `json:"missing,omitempty" doc:"lacking: what the category asks for"`
 	Body        Body      `json:"body"`
 }
 
@@ -155,8 +160,9 @@ func (r *Rules) Redact(who Subject, i *Incident) (Shown, bool) {
 	for _, w := range i.Waves {
 		s.Waves = append(s.Waves, ShownWave{w.Number, w.Ring, Stamp(w.At), w.Continues, w.Wide, w.Provisional})
 	}
-	if class == ClassFull {
-		s.ShownFull = i.full()
+	if Full(class) {
+		s.ShownFull = i.full(class == classBlind)
+		s.ShownCourse = r.course(i, class == classBlind)
 	} else if class != classCard {
 		s.Mine = i.mine(who.Person)
 	}
@@ -164,7 +170,8 @@ func (r *Rules) Redact(who Subject, i *Incident) (Shown, bool) {
 }
 
 func (i *Incident) mine(p PersonID) *ShownMine {
-	m := ShownMine{Raised: i.RaisedBy == p}
+	m := ShownMine{Raised: i.RaisedBy == p, Appointment: i.Appointment.shown()}
+	m.Rated = m.Raised && i.rated(ReporterParty) != nil
 	m.Assigned = slices.ContainsFunc(i.Assigned, func(a Assignment) bool { return a.Person == p })
 	if a, ok := i.Answers[p]; ok {
 		at := Stamp(a.At)
@@ -173,7 +180,7 @@ func (i *Incident) mine(p PersonID) *ShownMine {
 	return &m
 }
 
-func (i *Incident) full() *ShownFull {
+func (i *Incident) full(blind bool) *ShownFull {
 	f := &ShownFull{
 		Silent: i.Raised.Silent, Note: i.Raised.Note, Source: i.Raised.Source, Outside: i.Raised.Outside,
 		RaisedBy: i.RaisedBy, Station: i.Station, Called: i.Called, CancelAsk: i.CancelAsk.shown(),
@@ -195,6 +202,9 @@ func (i *Incident) full() *ShownFull {
 		f.Support = append(f.Support, ShownSupport{c.Event, c.By, c.Words, c.Place, Stamp(c.At), c.Provisional})
 	}
 	for _, l := range i.Log {
+		if blind && i.uncounted(l.Event.ID) {
+			continue
+		}
 		var from CellID
 		if l.Origin != nil {
 			from = l.Origin.Cell
@@ -202,7 +212,7 @@ func (i *Incident) full() *ShownFull {
 		f.Timeline = append(f.Timeline, ShownLine{
 			From: from, Event: l.Event.ID, Index: l.Index, Kind: l.Event.Kind, By: l.Event.Actor, Station: l.Event.Station,
 			At: Stamp(l.At), ToldAt: Stamp(l.Event.At), Provisional: l.Provisional,
-			Verdict: l.Verdict.Code, Lost: l.Verdict.Lost.shown(), Body: l.Event.Body,
+			Verdict: l.Verdict.Code, Lost: l.Verdict.Lost.shown(), Missing: l.Verdict.Missing, Body: l.Event.Body,
 		})
 	}
 	return f

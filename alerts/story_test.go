@@ -32,7 +32,7 @@ func standingOf(e Event) Standing {
 	}
 	roles := map[PersonID][]Role{
 		"villager": {Reporter}, "vol": {Volunteer}, "vol2": {Volunteer}, "grid": {GridWorker}, "officer": {Officer},
-		"li": {Dispatcher}, "zhao": {Dispatcher}, "kiosk:village": {KioskRole}, "chief": {Admin},
+		"li": {Dispatcher}, "zhao": {Dispatcher}, "kiosk:village": {KioskRole}, "chief": {Admin}, "caller": {FollowUpCaller},
 	}[e.Actor]
 	return Standing{Roles: roles, Kind: kind, Version: 1}
 }
@@ -44,6 +44,7 @@ func testRules() *Rules {
 	all := append(append(append([]Role{}, police...), desk...), public...)
 	trusted := []StationKind{PolicePost, TownshipOffice, CountyOffice}
 	facts := Move{By: all}
+	decidesAnywhere := Move{By: append([]Role{FollowUpCaller}, desk...)}
 	decides, governs := Move{By: desk, At: trusted}, Move{By: []Role{Admin}, At: trusted}
 	return &Rules{
 		Version: 1,
@@ -52,6 +53,24 @@ func testRules() *Rules {
 			"panic":     {Name: Text{"紧急求助", "panic"}, Grade: Grade1, Wanted: 1, Rings: []float64{8000, CountyRing}, Wakes: append(police, desk...), Card: Card{What: "x"}},
 			"domestic":  {Name: Text{"家庭暴力", "domestic"}, Grade: Grade2, Wanted: 1, Rings: []float64{8000}, Wakes: append(police, desk...), Sealed: true, Card: Card{What: "x"}},
 			"dispute":   {Name: Text{"矛盾纠纷", "dispute"}, Grade: Grade4},
+			"hazard": {Name: Text{"隐患", "hazard"}, Grade: Grade4, Template: Template{
+				Level: LevelVillage, Handles: []Role{GridWorker, Officer},
+				Asks:     []Question{{ID: "where", Name: Text{"在哪", "where"}, Choices: []Coded{{"in", Text{"里", "in"}}, {"out", Text{"外", "out"}}}}},
+				Codes:    []Outcome{{Coded: Coded{"rectified", Text{"已整改", "put right"}}, Needs: []string{"recheck"}}, {Coded: Coded{"unfounded", Text{"无", "none"}}}},
+				Evidence: []EvidenceKind{EvidenceWords},
+				Steps: []StepRow{
+					{ID: "inspect", Name: Text{"查看", "look"}, Needed: true},
+					{ID: "order", Name: Text{"责令", "order"}, After: "inspect", Dated: true},
+					{ID: "recheck", Name: Text{"复查", "check"}, By: []Role{GridWorker}, After: "order", Evidence: []EvidenceKind{EvidencePhoto},
+						Results: []Coded{{"done", Text{"完", "done"}}, {"not_yet", Text{"未", "not yet"}}}, Passes: []string{"done"}},
+				},
+				Clocks: Clocks{Close: 15 * 24 * time.Hour},
+			}},
+		},
+		Calls: 2,
+		Clocked: map[Grade]Clocks{
+			Grade1: {Answer: 15 * time.Second, Dispatch: time.Minute, Arrive: 5 * time.Minute, Feedback: 30 * time.Minute, Close: 24 * time.Hour, Verify: 24 * time.Hour, FollowUp: 24 * time.Hour},
+			Grade4: {Answer: 4 * time.Hour, Dispatch: 24 * time.Hour, Close: 7 * 24 * time.Hour, Verify: 24 * time.Hour, FollowUp: 24 * time.Hour},
 		},
 		Moves: map[Kind]Move{
 			KindRaised: facts, KindEmergencyCalled: {By: all, Own: true}, KindAccepted: facts, KindDeclined: facts, KindEnRoute: facts,
@@ -59,6 +78,12 @@ func testRules() *Rules {
 			KindNote: {By: append(police, desk...), Own: true}, KindCancelRequested: {By: desk, Own: true},
 			KindRegistered: decides, KindGraded: decides, KindWave: decides, KindCardUpdated: decides, KindAssigned: decides,
 			KindResolved: {By: append(desk, Officer), At: trusted}, KindCancelled: decides, KindStoodDown: decides, KindTransferred: decides,
+			KindAsked: facts, KindWished: facts, KindReturned: facts, KindFeedback: facts, KindStepped: facts, KindAffected: decidesAnywhere,
+			KindRated: {By: append([]Role{FollowUpCaller, KioskRole}, desk...), Own: true}, KindLevelChanged: decides, KindAppointed: decides,
+			KindSupervised: decides, KindMerged: decides, KindUnmerged: decides, KindReopened: decides, KindArchived: decides,
+			KindVerified:    {By: append(desk, Officer), At: trusted, From: []Status{StatusResolved}},
+			KindFollowedUp:  {By: []Role{FollowUpCaller}, At: trusted, From: []Status{StatusVerified}},
+			KindJudged:      {By: []Role{FollowUpCaller}, At: trusted, From: []Status{StatusFollowedUp}},
 			KindCellChanged: governs, KindStationPlaced: governs,
 		},
 	}

@@ -3,6 +3,7 @@ package alerts
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -10,7 +11,9 @@ import (
 var allKinds = []Kind{
 	KindRaised, KindEmergencyCalled, KindRegistered, KindGraded, KindWave, KindReceipts, KindAccepted, KindDeclined, KindEnRoute,
 	KindOnScene, KindReleased, KindSupportRequested, KindClue, KindCardUpdated, KindAssigned, KindNote, KindCancelRequested,
-	KindResolved, KindCancelled, KindStoodDown, KindTransferred, KindCarried, KindHandedOver,
+	KindResolved, KindCancelled, KindStoodDown,
+	KindAsked, KindReturned, KindLevelChanged, KindFeedback, KindStepped, KindWished, KindAppointed, KindSupervised, KindVerified,
+	KindFollowedUp, KindAffected, KindRated, KindJudged, KindReopened, KindArchived, KindMerged, KindUnmerged, KindTransferred, KindCarried, KindHandedOver,
 	KindCellChanged, KindStationPlaced, KindStationExpelled, KindKeyChanged, KindSealed,
 }
 
@@ -21,6 +24,11 @@ func (r *Rules) Check() error {
 	p.bad(len(r.Categories) == 0, "categories: the table is empty")
 	for id, c := range r.Categories {
 		p.category(id, c)
+	}
+	p.bad(r.Calls < 0 || r.Calls > maxCalls, "calls: %d is not within 0 to %d", r.Calls, maxCalls)
+	for g, c := range r.Clocked {
+		p.bad(!g.Valid(), "clocks.%d: there is no such grade", g)
+		p.clocks(fmt.Sprintf("clocks.%d", g), c)
 	}
 	for k, m := range r.Moves {
 		p.move(k, m)
@@ -49,6 +57,7 @@ func (p *problems) category(id string, c Category) {
 		p.bad(k > 0 && ring <= c.Rings[k-1], "categories.%s.rings: each must be wider than the one before", id)
 	}
 	p.roles(c.Wakes, "categories.%s.wakes", id)
+	p.template("categories."+id, c.Template)
 	p.text("categories."+id+".card.what", c.Card.What, maxLine)
 	p.text("categories."+id+".card.do", c.Card.Do, maxLine)
 	p.text("categories."+id+".card.dont", c.Card.Dont, maxLine)

@@ -110,7 +110,7 @@ func (h *hub) refused(r *Refusal) {
 		return
 	}
 	for _, s := range h.socks {
-		if s.sees && s.who.Person != maker && h.station.Rules().ClassOf(s.who.Subject, i) == alerts.ClassFull {
+		if s.sees && s.who.Person != maker && alerts.Full(h.station.Rules().ClassOf(s.who.Subject, i)) {
 			s.push(it)
 		}
 	}

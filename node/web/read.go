@@ -249,7 +249,7 @@ func (s *Server) incident(_ context.Context, c *call, in *incidentInput) (*incid
 
 // seesReceipts: who sees the matter in full, and who raised it (Honest).
 func seesReceipts(rules *alerts.Rules, w *who, i *alerts.Incident) bool {
-	return i.RaisedBy == w.Person || rules.ClassOf(w.Subject, i) == alerts.ClassFull
+	return i.RaisedBy == w.Person || alerts.Full(rules.ClassOf(w.Subject, i))
 }
 
 func receiptsOf(i *alerts.Incident, wave int, n Counts) WaveReceipts {
