@@ -193,6 +193,7 @@ type Course struct {
 	Judgement   *Judgement        `json:",omitempty"` // the latest
 	Reopened    []Ref             `json:",omitempty"` // what opened it again, once for each further round
 	MergedInto  IncidentID        `json:",omitempty"`
+	Unmerged    Status            `json:",omitempty"` // while merged: what it was before
 }
 
 // Part is somebody's first deed of a sort in a matter.
@@ -271,12 +272,10 @@ func (i *Incident) goOn(l Line, ref Ref) {
 			i.Supervision = &Supervision{*b, ref}
 		}
 	case *Merged:
-		i.MergedInto = b.Into
-		if i.Ended == nil {
-			i.Ended = &ref
-		}
+		i.MergedInto, i.Unmerged = b.Into, i.Status
+		i.end(StatusMerged, ref)
 	case *Unmerged:
-		i.MergedInto = ""
+		i.MergedInto, i.Status, i.Unmerged = "", i.Unmerged, ""
 	default:
 		i.lookBack(l, ref)
 	}

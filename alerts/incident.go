@@ -18,6 +18,7 @@ const (
 	StatusResolved   Status = "resolved"
 	StatusVoid       Status = "void"
 	StatusCancelled  Status = "cancelled"
+	StatusMerged     Status = "merged" // worked on as another matter
 	StatusVerified   Status = "verified"
 	StatusFollowedUp Status = "followed_up"
 	StatusJudged     Status = "judged"
@@ -37,7 +38,7 @@ func (s Status) rank() int {
 		return 4
 	case StatusHandling:
 		return 5
-	case StatusResolved, StatusVoid, StatusCancelled:
+	case StatusResolved, StatusVoid, StatusCancelled, StatusMerged:
 		return closedRank
 	case StatusVerified:
 		return 7

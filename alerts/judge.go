@@ -139,10 +139,13 @@ func (r *Rules) judgeDecision(i *Incident, e Event, field Field, s *State) Verdi
 		}
 		return Verdict{Code: Stale}
 	}
-	if row, _ := rowOf(e.Kind); !row.after && i.Status.Closed() || e.Kind == KindStoodDown && i.Ended != nil {
-		return Verdict{Code: Ended, Lost: i.ending()}
-	} else if row.after && !i.Status.Closed() {
+	row, _ := rowOf(e.Kind)
+	switch {
+	case row.always:
+	case row.after && !i.Status.Closed():
 		return Verdict{Code: NotOpen}
+	case !row.after && i.Status.Closed(), e.Kind == KindStoodDown && i.Ended != nil:
+		return Verdict{Code: Ended, Lost: i.ending()}
 	}
 	if from := r.Moves[e.Kind].From; len(from) > 0 && !slices.Contains(from, i.Status) {
 		return Verdict{Code: NotOpen}
@@ -170,8 +173,11 @@ func meant(id Hash, saw *Line) Hash {
 // ending is what closed the matter, or, while it goes on, what ended its alarm.
 func (i *Incident) ending() *Ref {
 	field := FieldOutcome
-	if i.Status == StatusVoid {
+	switch i.Status {
+	case StatusVoid:
 		field = FieldRegistration
+	case StatusMerged:
+		field = FieldDuplicate
 	}
 	if ref, ok := i.Latest[field]; ok && i.Status.Closed() {
 		return &ref

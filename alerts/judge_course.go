@@ -4,10 +4,6 @@ package alerts
 // followed, and that nobody checks his own work. Accepted where nothing stands against it. partial: this station
 // holds the alarm lane only.
 func (r *Rules) judgeCourse(i *Incident, e Event, by Standing, s *State, partial bool) Verdict {
-	if i.MergedInto != "" && FieldOf(e.Kind) != "" && e.Kind != KindUnmerged {
-		last := i.Latest[FieldDuplicate]
-		return Verdict{Code: Ended, Lost: &last}
-	}
 	if part := i.involved(e); part != nil {
 		return Verdict{Code: Involved, Lost: part}
 	}
@@ -34,10 +30,6 @@ func (r *Rules) judgeCourse(i *Incident, e Event, by Standing, s *State, partial
 	case *Merged:
 		if !partial {
 			return judgeMerged(i, b, s)
-		}
-	case *Unmerged:
-		if i.MergedInto == "" {
-			return Verdict{Code: NotOpen}
 		}
 	case *Supervised:
 		if b.Lifted && i.Supervision == nil {

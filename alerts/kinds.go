@@ -90,6 +90,7 @@ type kindRow struct {
 	county bool  // says something of the county or the cell itself: it belongs to no incident
 	own    bool  // made by stations, never by a person
 	after  bool  // a decision that is for a matter whose work is over, and for no other
+	always bool  // a decision for any matter
 }
 
 // rowOf is the table of kinds. Adding a kind is adding a row here, a body in body.go, a move in the
@@ -143,7 +144,7 @@ func rowOf(k Kind) (kindRow, bool) {
 	case KindWished:
 		return kindRow{body: func() Body { return new(Wished) }}, true
 	case KindSupervised:
-		return kindRow{body: func() Body { return new(Supervised) }, field: FieldSupervision}, true
+		return kindRow{body: func() Body { return new(Supervised) }, field: FieldSupervision, always: true}, true
 	case KindVerified:
 		return kindRow{body: func() Body { return new(Verified) }, field: FieldVerification, after: true}, true
 	case KindFollowedUp:
@@ -161,7 +162,7 @@ func rowOf(k Kind) (kindRow, bool) {
 	case KindMerged:
 		return kindRow{body: func() Body { return new(Merged) }, field: FieldDuplicate, alarm: true}, true
 	case KindUnmerged:
-		return kindRow{body: func() Body { return new(Unmerged) }, field: FieldDuplicate}, true
+		return kindRow{body: func() Body { return new(Unmerged) }, field: FieldDuplicate, after: true}, true
 	case KindTransferred:
 		return kindRow{body: func() Body { return new(Transferred) }, field: FieldHome, alarm: true}, true
 	case KindCarried:

@@ -8,8 +8,9 @@ type Rules struct {
 	Version    uint64              `yaml:"version"`
 	Categories map[string]Category `yaml:"categories"`
 	Moves      map[Kind]Move       `yaml:"moves"`
-	Clocked    map[Grade]Clocks    `yaml:"clocks"` // by grade, where the category has none of its own
-	Calls      int                 `yaml:"calls"`  // made after a matter before the caller may give up
+	Clocked    map[Grade]Clocks    `yaml:"clocks"`  // by grade, where the category has none of its own
+	Archive    time.Duration       `yaml:"archive"` // after a matter's end a station puts it away; 0: never
+	Calls      int                 `yaml:"calls"`   // made after a matter before the caller may give up
 }
 
 // Category is one row of the category table.

@@ -7,7 +7,7 @@ import (
 
 // ShownCourse is what those who work a matter see of its course.
 type ShownCourse struct {
-	Level       Level             `json:"level" enum:"village,township,county" doc:"who handles it"`
+	Level       Level             `json:"level,omitempty" enum:"village,township,county" doc:"who handles it"`
 	Told        map[string]string `json:"told,omitempty" doc:"answers to the guided questions, by question"`
 	Steps       []ShownStep       `json:"steps,omitempty" doc:"of this round, as they were done"`
 	Lacks       []string          `json:"lacks,omitempty" doc:"what the category asks for before it can be resolved"`

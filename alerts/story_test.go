@@ -67,7 +67,7 @@ func testRules() *Rules {
 				Clocks: Clocks{Close: 15 * 24 * time.Hour},
 			}},
 		},
-		Calls: 2,
+		Calls: 2, Archive: 30 * 24 * time.Hour,
 		Clocked: map[Grade]Clocks{
 			Grade1: {Answer: 15 * time.Second, Dispatch: time.Minute, Arrive: 5 * time.Minute, Feedback: 30 * time.Minute, Close: 24 * time.Hour, Verify: 24 * time.Hour, FollowUp: 24 * time.Hour},
 			Grade4: {Answer: 4 * time.Hour, Dispatch: 24 * time.Hour, Close: 7 * 24 * time.Hour, Verify: 24 * time.Hour, FollowUp: 24 * time.Hour},
@@ -80,7 +80,7 @@ func testRules() *Rules {
 			KindResolved: {By: append(desk, Officer), At: trusted}, KindCancelled: decides, KindStoodDown: decides, KindTransferred: decides,
 			KindAsked: facts, KindWished: facts, KindReturned: facts, KindFeedback: facts, KindStepped: facts, KindAffected: decidesAnywhere,
 			KindRated: {By: append([]Role{FollowUpCaller, KioskRole}, desk...), Own: true}, KindLevelChanged: decides, KindAppointed: decides,
-			KindSupervised: decides, KindMerged: decides, KindUnmerged: decides, KindReopened: decides, KindArchived: decides,
+			KindSupervised: decides, KindMerged: decides, KindUnmerged: {By: desk, At: trusted, From: []Status{StatusMerged}}, KindReopened: decides, KindArchived: decides,
 			KindVerified:    {By: append(desk, Officer), At: trusted, From: []Status{StatusResolved}},
 			KindFollowedUp:  {By: []Role{FollowUpCaller}, At: trusted, From: []Status{StatusVerified}},
 			KindJudged:      {By: []Role{FollowUpCaller}, At: trusted, From: []Status{StatusFollowedUp}},

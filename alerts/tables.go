@@ -26,6 +26,7 @@ func (r *Rules) Check() error {
 		p.category(id, c)
 	}
 	p.bad(r.Calls < 0 || r.Calls > maxCalls, "calls: %d is not within 0 to %d", r.Calls, maxCalls)
+	p.bad(r.Archive < 0 || r.Archive > maxClock, "archive: %v is not within 0 to %v", r.Archive, maxClock)
 	for g, c := range r.Clocked {
 		p.bad(!g.Valid(), "clocks.%d: there is no such grade", g)
 		p.clocks(fmt.Sprintf("clocks.%d", g), c)

@@ -68,9 +68,13 @@ func (i *Incident) done(row *StepRow) bool {
 	return false
 }
 
-func lacksEvidence(want []EvidenceKind, have ...[]Evidence) (missing []string) {
+// lacksEvidence names the kinds that are not there. What somebody writes beside it is words.
+func lacksEvidence(want []EvidenceKind, words string, have ...[]Evidence) (missing []string) {
 	all := slices.Concat(have...)
 	for _, k := range want {
+		if k == EvidenceWords && words != "" {
+			continue
+		}
 		if !slices.ContainsFunc(all, func(e Evidence) bool { return e.Kind == k }) {
 			missing = append(missing, "evidence: "+string(k))
 		}
@@ -136,7 +140,7 @@ func (t Template) missingStep(i *Incident, b *Stepped) (missing []string) {
 	if row.Dated && b.Due == nil {
 		missing = append(missing, "due: by when")
 	}
-	return append(missing, lacksEvidence(row.Evidence, b.Evidence)...)
+	return append(missing, lacksEvidence(row.Evidence, b.Words, b.Evidence)...)
 }
 
 func (t Template) outcome(code string) *Outcome {
@@ -159,7 +163,7 @@ func (t Template) missingOutcome(i *Incident, b *Resolved) (missing []string) {
 			missing = append(missing, "step: "+row.ID)
 		}
 	}
-	return append(missing, lacksEvidence(t.Evidence, i.Evidence, b.Evidence)...)
+	return append(missing, lacksEvidence(t.Evidence, b.Words, i.Evidence, b.Evidence)...)
 }
 
 // Clocks are the times a matter may take from one point of its course to the next; 0: no clock.

@@ -259,7 +259,7 @@ func TestAnotherCellsAlarmAfterItsOwnEnd(t *testing.T) {
 		away := m.screen("vol-e2", "e2", nil)
 		id, _, _ := m.raise("w2", scene("abduction", "w2", "over"))
 		m.known("e1", id)
-		m.do("w-post", "disp-w-post", id, map[string]any{"kind": "resolved", "code": "found"})
+		m.do("w-post", "disp-w-post", id, map[string]any{"kind": "resolved", "code": "found_safe", "words": "checked"})
 		time.Sleep(12 * time.Minute)
 		if held := m.nodes["e1"].county.PendingOf(west); len(held) != 2 {
 			t.Errorf("e1 holds %d events of an alarm long over, want its beginning and its end", len(held))

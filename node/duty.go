@@ -28,8 +28,10 @@ type duty struct {
 	due   map[receiptKey]time.Time // since when the next wave is due here
 	carry *carrier
 	audit *auditor
-	stop  chan struct{}
-	done  chan struct{}
+
+	tended time.Time // when the courses of all matters were looked at
+	stop   chan struct{}
+	done   chan struct{}
 }
 
 func newDuty(n *Node) *duty {
@@ -51,6 +53,7 @@ func (d *duty) run() {
 			d.decideWaves()
 			d.carry.step()
 			d.audit.step()
+			d.tendCourse()
 			d.noteReceipts()
 			space, _ := d.n.county.Disk()
 			d.n.shed.look(space)

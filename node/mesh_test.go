@@ -23,6 +23,7 @@ import (
 	"hivemesh/alerts"
 	"hivemesh/cluster/disk"
 	"hivemesh/cluster/memnet"
+	"hivemesh/configs"
 )
 
 // mesh is the demo county in one process and in virtual time: real raft, memberlist, disks, TLS and
@@ -65,8 +66,12 @@ func inCounty(t *testing.T, links string, f func(m *mesh)) {
 // found makes the five identities as `hive demo` does, on the simulated hosts.
 func (m *mesh) found(links string) {
 	m.t.Helper()
-	dir := m.t.TempDir()
-	made, err := DemoCounty(dir, 8080)
+	m.foundOn(links, Tables{County: configs.County, Rules: configs.Rules})
+}
+
+func (m *mesh) foundOn(links string, tables Tables) {
+	m.t.Helper()
+	made, err := MakeCounty(m.t.TempDir(), 8080, tables)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -75,6 +80,7 @@ func (m *mesh) found(links string) {
 		name := filepath.Base(cfg.Dir)
 		host := m.net.Host(name)
 		cfg.HTTP, cfg.Mesh, cfg.Links = host.Addr(80), host.Addr(7000), links
+		cfg.County, cfg.Rules = filepath.Join(cfg.Dir, countyFile), filepath.Join(cfg.Dir, rulesFile)
 		if seed == "" {
 			seed = cfg.Mesh
 		}

@@ -141,7 +141,7 @@ func TestStandDownReachesWhoWasAlerted(t *testing.T) {
 		away.hears(id, time.Second)
 		m.known(post, id)
 		away.leave()
-		m.do(post, "disp-li", id, map[string]any{"kind": "resolved", "code": "found"})
+		m.do(post, "disp-li", id, map[string]any{"kind": "resolved", "code": "found_safe", "words": "checked"})
 		m.eventually(2*time.Second, "stood down", func() bool { phone.mu.Lock(); defer phone.mu.Unlock(); return phone.ended[id] == 1 })
 		away.connect(post)
 		m.eventually(2*time.Second, "told at the next station", func() bool { away.mu.Lock(); defer away.mu.Unlock(); return away.ended[id] == 1 })

@@ -71,7 +71,7 @@ func TestAMatterIsTransferredUnderACut(t *testing.T) {
 		if status, out := m.do("w2", "vol-w2", id, map[string]any{"kind": "on_scene"}); status != http.StatusAccepted {
 			t.Errorf("a deed at a station of the old cell: %d %v", status, out)
 		}
-		if status, out := m.do("e-post", "disp-e-post", id, map[string]any{"kind": "resolved", "code": "found"}); status != http.StatusAccepted {
+		if status, out := m.do("e-post", "disp-e-post", id, map[string]any{"kind": "resolved", "code": "found_safe", "words": "checked"}); status != http.StatusAccepted {
 			t.Errorf("the new cell ends it: %d %v", status, out)
 		}
 		m.homeIs(east, id)

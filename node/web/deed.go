@@ -25,6 +25,9 @@ var deedKinds = []alerts.Kind{
 	alerts.KindAccepted, alerts.KindDeclined, alerts.KindEnRoute, alerts.KindOnScene, alerts.KindReleased,
 	alerts.KindSupportRequested, alerts.KindClue, alerts.KindCardUpdated, alerts.KindAssigned, alerts.KindNote,
 	alerts.KindCancelRequested, alerts.KindResolved, alerts.KindCancelled, alerts.KindStoodDown, alerts.KindTransferred,
+	alerts.KindAsked, alerts.KindReturned, alerts.KindLevelChanged, alerts.KindFeedback, alerts.KindStepped, alerts.KindWished,
+	alerts.KindAppointed, alerts.KindSupervised, alerts.KindVerified, alerts.KindFollowedUp, alerts.KindAffected, alerts.KindRated,
+	alerts.KindJudged, alerts.KindReopened, alerts.KindArchived, alerts.KindMerged, alerts.KindUnmerged,
 }
 
 var clientID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,64}$`)

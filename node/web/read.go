@@ -88,6 +88,13 @@ type CategoryView struct {
 	Alarm      bool          `json:"alarm" doc:"whether it sounds at all"`
 	PoliceOnly bool          `json:"police_only" doc:"wakes police roles only, until a dispatcher says otherwise"`
 	Wakes      []alerts.Role `json:"wakes"`
+
+	Level    alerts.Level          `json:"level" doc:"who handles it"`
+	Handles  []alerts.Role         `json:"handles,omitempty" doc:"who may report back, do the steps and return it, beside those who dispatch; none: all whom the moves let"`
+	Asks     []alerts.Question     `json:"asks,omitempty" doc:"guided questions"`
+	Codes    []alerts.Outcome      `json:"codes,omitempty" doc:"what it may be resolved with; none: any"`
+	Evidence []alerts.EvidenceKind `json:"evidence,omitempty" doc:"needed to resolve it"`
+	Steps    []alerts.StepRow      `json:"steps,omitempty" doc:"what is done on the way"`
 }
 
 // MoveView is one row of the table of moves.
@@ -118,6 +125,7 @@ func (s *Server) rules(context.Context, *call, *struct{}) (*rulesOutput, error) 
 		out.Body.Categories = append(out.Body.Categories, CategoryView{
 			ID: id, Name: c.Name, Grade: c.Grade, Wanted: c.Wanted, Rings: notNil(c.Rings), Order: c.Order,
 			Sealed: c.Sealed, Alarm: len(c.Rings) > 0, PoliceOnly: policeOnly(c.Wakes), Wakes: notNil(c.Wakes),
+			Level: cmp.Or(c.Level, alerts.LevelTownship), Handles: c.Handles, Asks: c.Asks, Codes: c.Codes, Evidence: c.Evidence, Steps: c.Steps,
 		})
 	}
 	out.Body.Moves = []MoveView{}

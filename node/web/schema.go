@@ -17,6 +17,9 @@ func aliases(r huma.Registry) {
 	r.RegisterTypeAlias(reflect.TypeFor[alerts.Status](), reflect.TypeFor[statusForm]())
 	r.RegisterTypeAlias(reflect.TypeFor[alerts.Grade](), reflect.TypeFor[gradeForm]())
 	r.RegisterTypeAlias(reflect.TypeFor[alerts.Source](), reflect.TypeFor[sourceForm]())
+	r.RegisterTypeAlias(reflect.TypeFor[alerts.Satisfaction](), reflect.TypeFor[satisfactionForm]())
+	r.RegisterTypeAlias(reflect.TypeFor[alerts.Level](), reflect.TypeFor[levelForm]())
+	r.RegisterTypeAlias(reflect.TypeFor[alerts.EvidenceKind](), reflect.TypeFor[evidenceForm]())
 	r.RegisterTypeAlias(reflect.TypeFor[alerts.Body](), reflect.TypeFor[bodyForm]())
 }
 
@@ -35,7 +38,28 @@ type (
 	sourceForm string
 	gradeForm  int
 	bodyForm   map[string]any
+
+	satisfactionForm string
+	levelForm        string
+	evidenceForm     string
 )
+
+// Schema implements huma.SchemaProvider.
+func (satisfactionForm) Schema(huma.Registry) *huma.Schema {
+	return oneOf([]alerts.Satisfaction{alerts.Satisfied, alerts.Partly, alerts.Unsatisfied, alerts.NoOpinion})
+}
+
+// Schema implements huma.SchemaProvider.
+func (levelForm) Schema(huma.Registry) *huma.Schema {
+	return oneOf([]alerts.Level{alerts.LevelVillage, alerts.LevelTownship, alerts.LevelCounty})
+}
+
+// Schema implements huma.SchemaProvider.
+func (evidenceForm) Schema(huma.Registry) *huma.Schema {
+	return oneOf([]alerts.EvidenceKind{
+		alerts.EvidenceWords, alerts.EvidencePhoto, alerts.EvidenceDocument, alerts.EvidenceAgreement, alerts.EvidenceReceipt,
+	})
+}
 
 // Schema implements huma.SchemaProvider.
 func (kindForm) Schema(huma.Registry) *huma.Schema {
@@ -45,8 +69,9 @@ func (kindForm) Schema(huma.Registry) *huma.Schema {
 // Schema implements huma.SchemaProvider.
 func (statusForm) Schema(huma.Registry) *huma.Schema {
 	return oneOf([]alerts.Status{
-		alerts.StatusReported, alerts.StatusRegistered, alerts.StatusGraded, alerts.StatusDispatched,
-		alerts.StatusHandling, alerts.StatusResolved, alerts.StatusVoid, alerts.StatusCancelled,
+		alerts.StatusReported, alerts.StatusRegistered, alerts.StatusGraded, alerts.StatusReturned, alerts.StatusReopened,
+		alerts.StatusDispatched, alerts.StatusHandling, alerts.StatusResolved, alerts.StatusVoid, alerts.StatusCancelled,
+		alerts.StatusMerged, alerts.StatusVerified, alerts.StatusFollowedUp, alerts.StatusJudged, alerts.StatusArchived,
 	})
 }
 

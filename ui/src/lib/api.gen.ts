@@ -205,6 +205,7 @@ export type Deed =
     }
   | {
       code: string;
+      evidence?: Evidence[] | null;
       /**
        * yours, so that trying again makes no second event
        */
@@ -252,6 +253,229 @@ export type Deed =
        */
       saw?: string;
       to: string;
+    }
+  | {
+      answers: {
+        [k: string]: string;
+      };
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'asked';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'returned';
+      reason: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'level_changed';
+      level: 'village' | 'township' | 'county';
+      reason: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      done?: string;
+      evidence?: Evidence[] | null;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'feedback';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words: string;
+    }
+  | {
+      due?: string;
+      evidence?: Evidence[] | null;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'stepped';
+      result?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      step: string;
+      words?: string;
+    }
+  | {
+      at: string;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'wished';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      at: string;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'appointed';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      until?: string;
+      words?: string;
+    }
+  | {
+      due?: string;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'supervised';
+      lifted?: boolean;
+      reason: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      evidence?: Evidence[] | null;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'verified';
+      passed: boolean;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      given_up?: boolean;
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'followed_up';
+      reached: boolean;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'affected';
+      party: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'rated';
+      party: string;
+      satisfaction: 'satisfied' | 'partly' | 'unsatisfied' | 'no_opinion';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+      words?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'judged';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'reopened';
+      reason: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'archived';
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      into: string;
+      kind: 'merged';
+      reason?: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
+    }
+  | {
+      /**
+       * yours, so that trying again makes no second event
+       */
+      id?: string;
+      kind: 'unmerged';
+      reason: string;
+      /**
+       * the last accepted decision on this field that you saw
+       */
+      saw?: string;
     };
 export type ServerFrame =
   | WelcomeFrame
@@ -331,8 +555,28 @@ export interface CategoryView {
    * whether it sounds at all
    */
   alarm: boolean;
+  /**
+   * guided questions
+   */
+  asks?: Question[];
+  /**
+   * what it may be resolved with; none: any
+   */
+  codes?: Outcome[];
+  /**
+   * needed to resolve it
+   */
+  evidence?: ('words' | 'photo' | 'document' | 'agreement' | 'receipt')[];
   grade: 1 | 2 | 3 | 4;
+  /**
+   * who may report back, do the steps and return it, beside those who dispatch; none: all whom the moves let
+   */
+  handles?: string[];
   id: string;
+  /**
+   * who handles it
+   */
+  level: 'village' | 'township' | 'county';
   name: Text;
   /**
    * place among a kiosk's buttons; 0: not on the first page
@@ -347,15 +591,44 @@ export interface CategoryView {
    */
   rings: number[];
   sealed: boolean;
+  /**
+   * what is done on the way
+   */
+  steps?: StepRow[];
   wakes: string[];
   /**
    * responders wanted
    */
   wanted: number;
 }
+export interface Question {
+  choices?: Coded[];
+  id: string;
+  name: Text;
+}
+export interface Coded {
+  id: string;
+  name: Text;
+}
 export interface Text {
   en: string;
   zh: string;
+}
+export interface Outcome {
+  id: string;
+  name: Text;
+  needs?: string[];
+}
+export interface StepRow {
+  after?: string;
+  by?: string[];
+  dated?: boolean;
+  evidence?: ('words' | 'photo' | 'document' | 'agreement' | 'receipt')[];
+  id: string;
+  name: Text;
+  needed?: boolean;
+  passes?: string[];
+  results?: Coded[];
 }
 export interface CellInputBody {
   /**
@@ -482,6 +755,11 @@ export interface ReceiptFrame {
 export interface PingFrame {
   type: 'ping';
 }
+export interface Evidence {
+  kind: 'words' | 'photo' | 'document' | 'agreement' | 'receipt';
+  sha256?: string;
+  words?: string;
+}
 export interface EmergencyCalled {
   number?: string;
   service: string;
@@ -523,8 +801,13 @@ export interface Point {
 export interface IncidentDetail {
   alarm: ShownAlarm;
   answers?: ShownAnswer[];
+  appointment?: ShownAppointment;
   assigned?: ShownAssignment[];
   called?: EmergencyCalled[];
+  /**
+   * calls after it that reached nobody, in this round
+   */
+  calls?: number;
   cancel_asked?: ShownRef;
   card: Card;
   category: string;
@@ -532,21 +815,48 @@ export interface IncidentDetail {
    * whose record it is in
    */
   cell: string;
+  /**
+   * who checked it once and may not again
+   */
+  checkers?: string[];
+  /**
+   * the code that a handler says it is done with
+   */
+  claimed?: string;
+  /**
+   * those that have begun
+   */
+  clocks?: ShownClock[];
   coming: number;
   drill: boolean;
   /**
    * an end was refused: the search continues
    */
   end_refused?: boolean;
+  evidence?: Evidence[];
   grade: 1 | 2 | 3 | 4;
+  /**
+   * who may not check it or call after it
+   */
+  handlers?: string[];
   id: string;
+  judgement?: ShownJudgement;
   kept?: Kept;
+  /**
+   * what the category asks for before it can be resolved
+   */
+  lacks?: string[];
   /**
    * by field, the decision that the next one names in saw
    */
   latest?: {
     [k: string]: string;
   };
+  /**
+   * who handles it
+   */
+  level?: 'village' | 'township' | 'county';
+  merged_into?: string;
   mine?: ShownMine;
   /**
    * the cell it is going to, until that has it
@@ -555,6 +865,10 @@ export interface IncidentDetail {
   note?: string;
   on_scene: number;
   outside_number?: string;
+  /**
+   * who may give a verdict beside the reporter
+   */
+  parties?: string[];
   place: PlaceForm;
   /**
    * something of what is shown is not yet in the record
@@ -563,17 +877,51 @@ export interface IncidentDetail {
   raised_at: string;
   raised_by?: string;
   /**
+   * hidden from whoever handled the matter until they are counted
+   */
+  ratings?: ShownRating[];
+  /**
    * of every wave: for who sees the matter in full, and who raised it
    */
   receipts?: WaveReceipts[];
+  /**
+   * how often it was opened again
+   */
+  round?: number;
   silent?: boolean;
   source?: 'kiosk' | 'patrol' | 'phone' | 'counter';
   station?: string;
-  status: 'reported' | 'registered' | 'graded' | 'dispatched' | 'handling' | 'resolved' | 'void' | 'cancelled';
+  status:
+    | 'reported'
+    | 'registered'
+    | 'graded'
+    | 'returned'
+    | 'reopened'
+    | 'dispatched'
+    | 'handling'
+    | 'resolved'
+    | 'void'
+    | 'cancelled'
+    | 'verified'
+    | 'followed_up'
+    | 'judged'
+    | 'archived';
+  /**
+   * of this round, as they were done
+   */
+  steps?: ShownStep[];
+  supervision?: ShownSupervision;
   support?: ShownSupport[];
   timeline?: ShownLine[];
+  /**
+   * answers to the guided questions, by question
+   */
+  told?: {
+    [k: string]: string;
+  };
   wanted: number;
   waves: ShownWave[];
+  wish?: ShownAppointment;
 }
 export interface ShownAlarm {
   ended_at?: string;
@@ -599,7 +947,24 @@ export interface ShownAlarm {
     | 'resolved'
     | 'cancelled'
     | 'stood_down'
-    | 'transferred';
+    | 'transferred'
+    | 'asked'
+    | 'returned'
+    | 'level_changed'
+    | 'feedback'
+    | 'stepped'
+    | 'wished'
+    | 'appointed'
+    | 'supervised'
+    | 'verified'
+    | 'followed_up'
+    | 'affected'
+    | 'rated'
+    | 'judged'
+    | 'reopened'
+    | 'archived'
+    | 'merged'
+    | 'unmerged';
   open: boolean;
 }
 export interface ShownAnswer {
@@ -608,6 +973,11 @@ export interface ShownAnswer {
   provisional?: boolean;
   reason?: string;
   step: 'accepted' | 'declined' | 'en_route' | 'on_scene' | 'released';
+}
+export interface ShownAppointment {
+  at: string;
+  until?: string;
+  words?: string;
 }
 export interface ShownAssignment {
   at: string;
@@ -642,14 +1012,62 @@ export interface ShownRef {
     | 'resolved'
     | 'cancelled'
     | 'stood_down'
-    | 'transferred';
+    | 'transferred'
+    | 'asked'
+    | 'returned'
+    | 'level_changed'
+    | 'feedback'
+    | 'stepped'
+    | 'wished'
+    | 'appointed'
+    | 'supervised'
+    | 'verified'
+    | 'followed_up'
+    | 'affected'
+    | 'rated'
+    | 'judged'
+    | 'reopened'
+    | 'archived'
+    | 'merged'
+    | 'unmerged';
+}
+export interface ShownClock {
+  began: string;
+  /**
+   * seconds
+   */
+  limit: number;
+  name: 'answer' | 'dispatch' | 'arrive' | 'feedback' | 'close' | 'due' | 'verify' | 'follow_up';
+  /**
+   * absent: it runs
+   */
+  stopped?: string;
+}
+export interface ShownJudgement {
+  at: string;
+  no_opinion: number;
+  partly: number;
+  round: number;
+  satisfied: number;
+  unsatisfied: number;
 }
 export interface ShownMine {
+  appointment?: ShownAppointment;
   assigned?: boolean;
   at?: string;
   raised?: boolean;
+  /**
+   * the viewer raised it, and his verdict is there
+   */
+  rated?: boolean;
   reason?: string;
   step?: 'accepted' | 'declined' | 'en_route' | 'on_scene' | 'released';
+}
+export interface ShownRating {
+  at: string;
+  party: string;
+  satisfaction: 'satisfied' | 'partly' | 'unsatisfied' | 'no_opinion';
+  words?: string;
 }
 export interface WaveReceipts {
   answered: number;
@@ -657,6 +1075,25 @@ export interface WaveReceipts {
   reached: number;
   sent: number;
   wave: number;
+}
+export interface ShownStep {
+  at: string;
+  by?: string;
+  due?: string;
+  evidence?: Evidence[];
+  provisional?: boolean;
+  result?: string;
+  step: string;
+  words?: string;
+}
+export interface ShownSupervision {
+  at: string;
+  /**
+   * absent: by a station's own rule
+   */
+  by?: string;
+  due?: string;
+  reason: string;
 }
 export interface ShownSupport {
   at: string;
@@ -712,8 +1149,29 @@ export interface ShownLine {
     | 'resolved'
     | 'cancelled'
     | 'stood_down'
-    | 'transferred';
+    | 'transferred'
+    | 'asked'
+    | 'returned'
+    | 'level_changed'
+    | 'feedback'
+    | 'stepped'
+    | 'wished'
+    | 'appointed'
+    | 'supervised'
+    | 'verified'
+    | 'followed_up'
+    | 'affected'
+    | 'rated'
+    | 'judged'
+    | 'reopened'
+    | 'archived'
+    | 'merged'
+    | 'unmerged';
   lost?: ShownRef;
+  /**
+   * lacking: what the category asks for
+   */
+  missing?: string[];
   provisional?: boolean;
   station: string;
   /**
@@ -745,8 +1203,13 @@ export interface IncidentFrame {
 export interface Shown {
   alarm: ShownAlarm;
   answers?: ShownAnswer[];
+  appointment?: ShownAppointment;
   assigned?: ShownAssignment[];
   called?: EmergencyCalled[];
+  /**
+   * calls after it that reached nobody, in this round
+   */
+  calls?: number;
   cancel_asked?: ShownRef;
   card: Card;
   category: string;
@@ -754,20 +1217,47 @@ export interface Shown {
    * whose record it is in
    */
   cell: string;
+  /**
+   * who checked it once and may not again
+   */
+  checkers?: string[];
+  /**
+   * the code that a handler says it is done with
+   */
+  claimed?: string;
+  /**
+   * those that have begun
+   */
+  clocks?: ShownClock[];
   coming: number;
   drill: boolean;
   /**
    * an end was refused: the search continues
    */
   end_refused?: boolean;
+  evidence?: Evidence[];
   grade: 1 | 2 | 3 | 4;
+  /**
+   * who may not check it or call after it
+   */
+  handlers?: string[];
   id: string;
+  judgement?: ShownJudgement;
+  /**
+   * what the category asks for before it can be resolved
+   */
+  lacks?: string[];
   /**
    * by field, the decision that the next one names in saw
    */
   latest?: {
     [k: string]: string;
   };
+  /**
+   * who handles it
+   */
+  level?: 'village' | 'township' | 'county';
+  merged_into?: string;
   mine?: ShownMine;
   /**
    * the cell it is going to, until that has it
@@ -776,6 +1266,10 @@ export interface Shown {
   note?: string;
   on_scene: number;
   outside_number?: string;
+  /**
+   * who may give a verdict beside the reporter
+   */
+  parties?: string[];
   place: PlaceForm;
   /**
    * something of what is shown is not yet in the record
@@ -783,14 +1277,48 @@ export interface Shown {
   provisional: boolean;
   raised_at: string;
   raised_by?: string;
+  /**
+   * hidden from whoever handled the matter until they are counted
+   */
+  ratings?: ShownRating[];
+  /**
+   * how often it was opened again
+   */
+  round?: number;
   silent?: boolean;
   source?: 'kiosk' | 'patrol' | 'phone' | 'counter';
   station?: string;
-  status: 'reported' | 'registered' | 'graded' | 'dispatched' | 'handling' | 'resolved' | 'void' | 'cancelled';
+  status:
+    | 'reported'
+    | 'registered'
+    | 'graded'
+    | 'returned'
+    | 'reopened'
+    | 'dispatched'
+    | 'handling'
+    | 'resolved'
+    | 'void'
+    | 'cancelled'
+    | 'verified'
+    | 'followed_up'
+    | 'judged'
+    | 'archived';
+  /**
+   * of this round, as they were done
+   */
+  steps?: ShownStep[];
+  supervision?: ShownSupervision;
   support?: ShownSupport[];
   timeline?: ShownLine[];
+  /**
+   * answers to the guided questions, by question
+   */
+  told?: {
+    [k: string]: string;
+  };
   wanted: number;
   waves: ShownWave[];
+  wish?: ShownAppointment;
 }
 export interface IncidentsOutputBody {
   /**
@@ -849,7 +1377,24 @@ export interface Lost {
     | 'resolved'
     | 'cancelled'
     | 'stood_down'
-    | 'transferred';
+    | 'transferred'
+    | 'asked'
+    | 'returned'
+    | 'level_changed'
+    | 'feedback'
+    | 'stepped'
+    | 'wished'
+    | 'appointed'
+    | 'supervised'
+    | 'verified'
+    | 'followed_up'
+    | 'affected'
+    | 'rated'
+    | 'judged'
+    | 'reopened'
+    | 'archived'
+    | 'merged'
+    | 'unmerged';
 }
 export interface MergeInputBody {
   /**
@@ -939,7 +1484,22 @@ export interface MoveView {
   /**
    * statuses it is possible from; none: any open one
    */
-  from?: ('reported' | 'registered' | 'graded' | 'dispatched' | 'handling' | 'resolved' | 'void' | 'cancelled')[];
+  from?: (
+    | 'reported'
+    | 'registered'
+    | 'graded'
+    | 'returned'
+    | 'reopened'
+    | 'dispatched'
+    | 'handling'
+    | 'resolved'
+    | 'void'
+    | 'cancelled'
+    | 'verified'
+    | 'followed_up'
+    | 'judged'
+    | 'archived'
+  )[];
   kind:
     | 'raised'
     | 'receipts'
@@ -962,7 +1522,24 @@ export interface MoveView {
     | 'resolved'
     | 'cancelled'
     | 'stood_down'
-    | 'transferred';
+    | 'transferred'
+    | 'asked'
+    | 'returned'
+    | 'level_changed'
+    | 'feedback'
+    | 'stepped'
+    | 'wished'
+    | 'appointed'
+    | 'supervised'
+    | 'verified'
+    | 'followed_up'
+    | 'affected'
+    | 'rated'
+    | 'judged'
+    | 'reopened'
+    | 'archived'
+    | 'merged'
+    | 'unmerged';
   /**
    * the reporter and the raising kiosk may as well
    */
@@ -1148,7 +1725,24 @@ export interface StoodDownFrame {
     | 'resolved'
     | 'cancelled'
     | 'stood_down'
-    | 'transferred';
+    | 'transferred'
+    | 'asked'
+    | 'returned'
+    | 'level_changed'
+    | 'feedback'
+    | 'stepped'
+    | 'wished'
+    | 'appointed'
+    | 'supervised'
+    | 'verified'
+    | 'followed_up'
+    | 'affected'
+    | 'rated'
+    | 'judged'
+    | 'reopened'
+    | 'archived'
+    | 'merged'
+    | 'unmerged';
   provisional: boolean;
   type: 'stood_down';
 }

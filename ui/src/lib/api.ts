@@ -62,4 +62,19 @@ export type Wave = ShownWave;
 export type Position = PositionView & { place: NonNullable<PositionView['place']> };
 
 /** The fields of an incident that decisions are about. */
-export type Field = 'registration' | 'grade' | 'assignment' | 'card' | 'outcome' | 'alarm' | 'home';
+export type Field =
+  | 'registration'
+  | 'grade'
+  | 'assignment'
+  | 'card'
+  | 'outcome'
+  | 'alarm'
+  | 'home'
+  | 'level'
+  | 'appointment'
+  | 'supervision'
+  | 'verification'
+  | 'follow_up'
+  | 'judgement'
+  | 'archive'
+  | 'duplicate';

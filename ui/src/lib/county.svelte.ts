@@ -9,6 +9,7 @@ import type {
   Receipts,
   ServerFrame,
   Shown,
+  Status,
   StationInfo,
 } from './api';
 import { clock } from './clock.svelte';
@@ -144,6 +145,9 @@ export class County {
 }
 
 /** Whether the matter is at its end. */
+const closed: Status[] = ['resolved', 'void', 'cancelled', 'merged', 'verified', 'followed_up', 'judged', 'archived'];
+
+/** Whether the work on it is over; it may still be checked, called after and judged. */
 export function isClosed(i: Shown): boolean {
-  return i.status === 'resolved' || i.status === 'void' || i.status === 'cancelled';
+  return closed.includes(i.status);
 }

@@ -10,6 +10,16 @@ const fields: Partial<Record<Kind, Field>> = {
   cancelled: 'outcome',
   stood_down: 'alarm',
   transferred: 'home',
+  level_changed: 'level',
+  appointed: 'appointment',
+  supervised: 'supervision',
+  verified: 'verification',
+  followed_up: 'follow_up',
+  judged: 'judgement',
+  reopened: 'outcome',
+  archived: 'archive',
+  merged: 'duplicate',
+  unmerged: 'duplicate',
 };
 
 /**

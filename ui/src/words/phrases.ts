@@ -1,4 +1,4 @@
-import type { Category, Cell, Line, Place, Point, StationInfo } from '../lib/api';
+import type { Category, Cell, Line, Place, Point, StationInfo, Text } from '../lib/api';
 import { bearing, compassOf, distance, nearest, pointOf } from '../lib/geo';
 import { chosen, say, sayName } from './words.svelte';
 
@@ -63,11 +63,9 @@ export function cellWords(c: Cell): string {
   return c.home ? say('dispatch.cell.rest') : c.cell;
 }
 
-/** A decision's outcome code in words; codes are the catalogue's own. */
-export function outcomeWords(code: string): string {
-  const known = ['found', 'settled', 'transferred', 'unfounded'] as const;
-  const hit = known.find((k) => k === code);
-  return hit ? say(`dispatch.resolve.${hit}`) : code;
+/** A code, step or result of the category's table in words; what the table does not have stands for itself. */
+export function codedWords(list: readonly { id: string; name: Text }[] | undefined, id: string): string {
+  return list?.find((c) => c.id === id)?.name[chosen.language] ?? id;
 }
 
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
@@ -91,12 +89,35 @@ export function lineWords(line: Line, personName: (id: string) => string): strin
       return say('kind.assigned', { person: personName(text(body['person'])) });
     case 'transferred':
       return say('kind.transferred', { cell: text(body['to']) });
+    case 'level_changed':
+      return say('kind.level_changed', { level: sayName('level', text(body['level'])) });
+    case 'feedback':
+      return say(body['done'] ? 'kind.feedback.done' : 'kind.feedback');
+    case 'supervised':
+      return say(body['lifted'] ? 'kind.supervised.lifted' : 'kind.supervised');
+    case 'verified':
+      return say(body['passed'] ? 'kind.verified' : 'kind.verified.not');
+    case 'followed_up':
+      return say(body['reached'] ? 'kind.followed_up' : 'kind.followed_up.not');
+    case 'rated':
+      return say('kind.rated', { verdict: sayName('rating', text(body['satisfaction'])) });
     case 'accepted':
     case 'declined':
     case 'en_route':
     case 'on_scene':
     case 'released':
       return sayName('stepped', line.kind);
+    case 'asked':
+    case 'returned':
+    case 'stepped':
+    case 'wished':
+    case 'appointed':
+    case 'affected':
+    case 'judged':
+    case 'reopened':
+    case 'archived':
+    case 'merged':
+    case 'unmerged':
     case 'raised':
     case 'graded':
     case 'receipts':
@@ -114,11 +135,22 @@ export function lineWords(line: Line, personName: (id: string) => string): strin
   }
 }
 
+/** A party that gives its verdict: the reporter, or one named by a label. */
+export function partyWords(party: string): string {
+  return party === 'reporter' ? say('course.reporter') : party;
+}
+
 /** What the maker of a timeline line added in words. */
-export function lineDetail(line: Line, gridName: (id: string) => string): string {
+export function lineDetail(line: Line, gridName: (id: string) => string, c?: Category): string {
   const body = line.body ?? {};
   const parts = [text(body['words']), text(body['note']), text(body['number']), text(body['outside_number'])];
-  if (line.kind === 'resolved') parts.unshift(outcomeWords(text(body['code'])));
+  if (line.kind === 'resolved') parts.unshift(codedWords(c?.codes, text(body['code'])));
+  if (line.kind === 'feedback' && body['done']) parts.unshift(codedWords(c?.codes, text(body['done'])));
+  if (line.kind === 'stepped') {
+    const step = c?.steps?.find((s) => s.id === body['step']);
+    parts.unshift(codedWords(c?.steps, text(body['step'])), codedWords(step?.results, text(body['result'])));
+  }
+  if (line.kind === 'affected' || line.kind === 'rated') parts.unshift(partyWords(text(body['party'])));
   if (line.kind === 'declined') parts.push(reasonWords(text(body['reason'])));
   else parts.push(text(body['reason']));
   if (line.kind === 'clue') {

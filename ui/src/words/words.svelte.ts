@@ -46,7 +46,7 @@ export function beside(key: Key, filling: Filling = {}): string {
 }
 
 /** The catalogue's word for a name the station made up, or the name itself where there is none. */
-export function sayName(family: 'role' | 'status' | 'stepped' | 'step' | 'source', name: string): string {
+export function sayName(family: 'role' | 'status' | 'stepped' | 'step' | 'source' | 'level' | 'rating' | 'evidence' | 'clock', name: string): string {
   const key = `${family}.${name}` as Key;
   return key in zh ? say(key) : name;
 }
