@@ -19,6 +19,7 @@ var (
 	dispatchRoles = []Role{Dispatcher, TownshipCentre, CountyCentre}
 	policeRoles   = []Role{AuxiliaryPolice, Officer}
 	kioskRoles    = []Role{KioskRole}
+	callerRoles   = []Role{FollowUpCaller} // they learn of a matter when its work is over
 	// publicRoles are those that a dispatcher's wide wave calls beside the category's own.
 	publicRoles = []Role{Informant, GridWorker, GridLeader, Volunteer, Guard, EnterpriseMgr, VillageCadre, Mediator, KioskRole}
 	fullRoles   = []Role{Dispatcher, TownshipCentre, CountyCentre, AuxiliaryPolice, Officer, Auditor, Admin}
@@ -116,7 +117,7 @@ func (r *Rules) ClassOf(who Subject, i *Incident) string {
 	switch {
 	case holds(who.Roles, fullRoles) && i.blindFor(who.Person):
 		return classBlind
-	case holds(who.Roles, fullRoles):
+	case holds(who.Roles, fullRoles), i.Status.Closed() && holds(who.Roles, callerRoles):
 		return classFull
 	case r.own(who.Person, i):
 		return classCard + ":" + string(who.Person)
@@ -140,6 +141,13 @@ func (r *Rules) own(p PersonID, i *Incident) bool {
 	_, answered := i.Answers[p]
 	return p != "" && (i.RaisedBy == p || answered && !r.Categories[i.Raised.Category].Sealed ||
 		slices.ContainsFunc(i.Assigned, func(a Assignment) bool { return a.Person == p }))
+}
+
+// sent reports whether the person was sent to handle a matter of a category that says who handles it: what he is
+// to settle, he has to know. The roles that a category calls to an alarm learn the card, sent or not.
+func (r *Rules) sent(who Subject, i *Incident) bool {
+	return holds(who.Roles, r.Categories[i.Raised.Category].Handles) &&
+		slices.ContainsFunc(i.Assigned, func(a Assignment) bool { return a.Person == who.Person })
 }
 
 // wakes reports whether any of roles may be called to i: by its category, or by a dispatcher's wide wave.

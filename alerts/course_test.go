@@ -261,3 +261,42 @@ func TestClocks(t *testing.T) {
 		}
 	}
 }
+
+// Whoever was sent to settle a dull matter knows what it is about, and nobody's part in it; who was not sent, and
+// whoever is called to an alarm, does not.
+func TestWhoHandlesKnowsWhatItIsAbout(t *testing.T) {
+	s := newStory(t)
+	s.raise("hazard")
+	sees := func(p PersonID, roles ...Role) (Shown, string) {
+		shown, ok := s.rules.Redact(Subject{Person: p, Roles: roles, Kind: Village}, s.now())
+		b, err := json.Marshal(shown)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !ok {
+			return shown, ""
+		}
+		return shown, string(b)
+	}
+	if _, text := sees("grid", GridWorker); text != "" {
+		t.Errorf("before he was sent: %s", text)
+	}
+	s.tell(Accepted, "post", "li", &Assigned{Person: "grid"})
+	s.tell(Accepted, "post", "officer", &Stepped{Step: "inspect"})
+	shown, text := sees("grid", GridWorker)
+	if shown.ShownCourse == nil || shown.ShownFull != nil || len(shown.Steps) != 1 || shown.Mine.Note == "" {
+		t.Errorf("sent, he sees %s", text)
+	}
+	if strings.Contains(text, "officer") || strings.Contains(text, "kiosk:village") {
+		t.Errorf("he sees who else is in it: %s", text)
+	}
+	if _, text := sees("caller", FollowUpCaller); text != "" {
+		t.Errorf("the caller sees a matter that is worked on: %s", text)
+	}
+	a := newStory(t)
+	a.raise("abduction")
+	a.tell(Accepted, "post", "li", &Assigned{Person: "vol"})
+	if shown, _ := a.rules.Redact(Subject{Person: "vol", Roles: []Role{Volunteer}}, a.now()); shown.Mine == nil || shown.Mine.Note != "" || shown.ShownCourse != nil {
+		t.Errorf("a volunteer who is sent sees more than the card: %+v", shown)
+	}
+}

@@ -38,7 +38,7 @@ type Shown struct {
 	Mine        *ShownMine  `json:"mine,omitempty" doc:"the viewer's own part in it"`
 
 	*ShownFull   // people who work the matter; nil for the public side
-	*ShownCourse // the same people
+	*ShownCourse // the same people, and in part whoever was sent to handle it
 }
 
 // ShownFull is what only those who work the matter see.
@@ -84,6 +84,8 @@ type ShownMine struct {
 	Step     Kind   `json:"step,omitempty" enum:"accepted,declined,en_route,on_scene,released"`
 	Reason   string `json:"reason,omitempty"`
 	At       *Stamp `json:"at,omitempty"`
+
+	Note string `json:"note,omitempty" doc:"what was told, for whoever was sent to handle a matter of everyday"`
 
 	Appointment *ShownAppointment `json:"appointment,omitempty"`
 }
@@ -165,6 +167,9 @@ func (r *Rules) Redact(who Subject, i *Incident) (Shown, bool) {
 		s.ShownCourse = r.course(i, class == classBlind)
 	} else if class != classCard {
 		s.Mine = i.mine(who.Person)
+		if r.sent(who, i) {
+			s.Mine.Note, s.ShownCourse = i.Raised.Note, r.course(i, true).forHandler()
+		}
 	}
 	return s, true
 }

@@ -127,6 +127,18 @@ func (r *Rules) course(i *Incident, blind bool) *ShownCourse {
 	return c
 }
 
+// forHandler leaves out who else is in the matter and what the public said.
+func (c *ShownCourse) forHandler() *ShownCourse {
+	c.Handlers, c.Checkers, c.Parties, c.Ratings, c.Judgement = nil, nil, nil, nil, nil
+	for k := range c.Steps {
+		c.Steps[k].By = ""
+	}
+	if c.Supervision != nil {
+		c.Supervision.By = ""
+	}
+	return c
+}
+
 // uncounted reports whether the event is one of this round's verdicts, which nobody has counted yet.
 func (i *Incident) uncounted(id Hash) bool {
 	return slices.ContainsFunc(i.Ratings, func(v Rating) bool { return v.Ref.Event == id })

@@ -902,6 +902,7 @@ export interface IncidentDetail {
     | 'resolved'
     | 'void'
     | 'cancelled'
+    | 'merged'
     | 'verified'
     | 'followed_up'
     | 'judged'
@@ -1055,6 +1056,10 @@ export interface ShownMine {
   appointment?: ShownAppointment;
   assigned?: boolean;
   at?: string;
+  /**
+   * what was told, for whoever was sent to handle a matter of everyday
+   */
+  note?: string;
   raised?: boolean;
   /**
    * the viewer raised it, and his verdict is there
@@ -1299,6 +1304,7 @@ export interface Shown {
     | 'resolved'
     | 'void'
     | 'cancelled'
+    | 'merged'
     | 'verified'
     | 'followed_up'
     | 'judged'
@@ -1495,6 +1501,7 @@ export interface MoveView {
     | 'resolved'
     | 'void'
     | 'cancelled'
+    | 'merged'
     | 'verified'
     | 'followed_up'
     | 'judged'
