@@ -202,6 +202,6 @@ func (n *Node) Kept(id alerts.Hash) (web.Kept, bool) {
 func (n *Node) refusal(e alerts.Entry) *web.Refusal {
 	return &web.Refusal{
 		Event: e.Event.ID, Incident: e.Event.Incident, Code: e.Verdict.Code, Lost: e.Verdict.Lost,
-		Reason: n.rules.Why(e.Event, e.Verdict),
+		Reason: n.rules.Why(e.Event, e.Verdict), Missing: e.Verdict.Missing,
 	}
 }

@@ -109,6 +109,7 @@ type RefusedFrame struct {
 	Incident alerts.IncidentID `json:"incident"`
 	Code     alerts.Code       `json:"code"`
 	Reason   string            `json:"reason"`
+	Missing  []string          `json:"missing,omitempty" doc:"lacking: what the category asks for before this, each as what: which"`
 	By       alerts.PersonID   `json:"by,omitempty" doc:"who made the one it lost to"`
 	At       *alerts.Stamp     `json:"at,omitempty"`
 	Lost     *alerts.Hash      `json:"lost,omitempty" doc:"the event it lost to"`

@@ -87,7 +87,7 @@ func (h *hub) refused(r *Refusal) {
 		w <- outcome{refused: r}
 	}
 	delete(h.waiters, r.Event)
-	f := RefusedFrame{Type: "refused", Event: r.Event, Incident: r.Incident, Code: r.Code, Reason: r.Reason}
+	f := RefusedFrame{Type: "refused", Event: r.Event, Incident: r.Incident, Code: r.Code, Reason: r.Reason, Missing: r.Missing}
 	if r.Lost != nil {
 		at := alerts.Stamp(r.Lost.At)
 		f.By, f.At, f.Lost = r.Lost.By, &at, &r.Lost.Event

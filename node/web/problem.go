@@ -13,16 +13,17 @@ import (
 
 // Problem is an RFC 9457 problem document. It says what is wrong (detail), where, and what to do.
 type Problem struct {
-	Type   string   `json:"type" doc:"where the docs page explains the code"`
-	Title  string   `json:"title" doc:"the HTTP status in words"`
-	Status int      `json:"status" doc:"the HTTP status"`
-	Code   string   `json:"code" doc:"stable name for programs"`
-	Detail string   `json:"detail" doc:"what is wrong, and what still works"`
-	Where  string   `json:"where,omitempty" doc:"the place of the mistake, e.g. body.place.lon"`
-	Do     string   `json:"do,omitempty" doc:"what to do about it"`
-	Known  []string `json:"known,omitempty" doc:"the values that would have been known"`
-	Lost   *Lost    `json:"lost,omitempty" doc:"what this lost to: one history, nothing silently overwritten"`
-	Errors []Fault  `json:"errors,omitempty" doc:"every mistake, when there are several"`
+	Type    string   `json:"type" doc:"where the docs page explains the code"`
+	Title   string   `json:"title" doc:"the HTTP status in words"`
+	Status  int      `json:"status" doc:"the HTTP status"`
+	Code    string   `json:"code" doc:"stable name for programs"`
+	Detail  string   `json:"detail" doc:"what is wrong, and what still works"`
+	Where   string   `json:"where,omitempty" doc:"the place of the mistake, e.g. body.place.lon"`
+	Do      string   `json:"do,omitempty" doc:"what to do about it"`
+	Known   []string `json:"known,omitempty" doc:"the values that would have been known"`
+	Lost    *Lost    `json:"lost,omitempty" doc:"what this lost to: one history, nothing silently overwritten"`
+	Missing []string `json:"missing,omitempty" doc:"lacking: what the category asks for before this, each as what: which"`
+	Errors  []Fault  `json:"errors,omitempty" doc:"every mistake, when there are several"`
 
 	header http.Header // what goes beside it, as Retry-After
 }
@@ -168,7 +169,7 @@ func (r *Refusal) problem() *Problem {
 		status, do = http.StatusUnprocessableEntity, "use a kind that the docs page lists"
 	}
 	p := problem(status, string(r.Code), r.Reason, do)
-	p.Lost = lostOf(r.Lost)
+	p.Lost, p.Missing = lostOf(r.Lost), r.Missing
 	return p
 }
 

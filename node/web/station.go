@@ -234,6 +234,7 @@ type Refusal struct {
 	Code     alerts.Code
 	Lost     *alerts.Ref
 	Reason   string // which rule, who could do it, what is missing
+	Missing  []string
 }
 
 func (r *Refusal) Error() string { return string(r.Code) + ": " + r.Reason }

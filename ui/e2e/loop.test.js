@@ -65,7 +65,7 @@ test('a dispute goes the whole loop on the desk', { timeout: 120_000 }, async ()
   // Too early: the desk says what is lacking, before and after the press.
   await detail(li).getByText(/办结前还缺.*分别听取双方/).waitFor();
   await fill(li, '办结', { 结果: '调解成功', 依据: '双方签字' });
-  await li.getByRole('alert').filter({ hasText: 'missing: step: hear' }).first().waitFor();
+  await li.getByRole('alert').filter({ hasText: /还缺.*步骤：分别听取双方/ }).first().waitFor();
   await li.getByRole('button', { name: '知道了' }).first().click();
 
   await fill(li, '记一步', { 哪一步: '分别听取双方', 说明: '东家说雨天滴水，西家说房檐早就如此' });
@@ -77,7 +77,7 @@ test('a dispute goes the whole loop on the desk', { timeout: 120_000 }, async ()
 
   // Who resolved it cannot check it; another dispatcher can.
   await fill(li, '核查', { 核查通过: true });
-  await li.getByRole('alert').filter({ hasText: 'somebody else must' }).first().waitFor();
+  await li.getByRole('alert').filter({ hasText: '经办人不能核查' }).first().waitFor();
   const zhao = await at('disp-zhao', true);
   await choose(zhao);
   await fill(zhao, '核查', { 核查通过: true, 说明: '电话问过两家' });

@@ -1612,6 +1612,10 @@ export interface Problem {
   known?: string[];
   lost?: Lost;
   /**
+   * lacking: what the category asks for before this, each as what: which
+   */
+  missing?: string[];
+  /**
    * the HTTP status
    */
   status: number;
@@ -1680,6 +1684,10 @@ export interface RefusedFrame {
    * the event it lost to
    */
   lost?: string;
+  /**
+   * lacking: what the category asks for before this, each as what: which
+   */
+  missing?: string[];
   reason: string;
   type: 'refused';
 }

@@ -20,6 +20,7 @@ export interface Notice {
   code: string;
   by?: string;
   at?: string;
+  missing?: string[];
 }
 
 /** How often the outbox is looked through and the tables refreshed, beside what events cause. */
@@ -154,10 +155,11 @@ export class Desk {
 
   #refused(f: Extract<ServerFrame, { type: 'refused' }>): void {
     const lost = f.by || f.at ? { lost: { event: '', kind: 'note' as const, by: f.by ?? '', at: f.at ?? '' } } : {};
-    this.outbox.refused(f.event, { detail: f.reason, code: f.code, ...lost });
+    this.outbox.refused(f.event, { detail: f.reason, code: f.code, ...(f.missing ? { missing: f.missing } : {}), ...lost });
     const notice: Notice = { id: f.event, incident: f.incident, reason: f.reason, code: f.code };
     if (f.by) notice.by = f.by;
     if (f.at) notice.at = f.at;
+    if (f.missing) notice.missing = f.missing;
     this.notices = [...this.notices.filter((n) => n.id !== f.event), notice];
   }
 

@@ -1,6 +1,6 @@
 import type { Category, Cell, Line, Place, Point, StationInfo, Text } from '../lib/api';
 import { bearing, compassOf, distance, nearest, pointOf } from '../lib/geo';
-import { chosen, say, sayName } from './words.svelte';
+import { chosen, isKey, say, sayName } from './words.svelte';
 
 /** At or beyond this many metres a ring means everybody (alerts.CountyRing). */
 const countyRing = 1e6;
@@ -133,6 +133,21 @@ export function lineWords(line: Line, personName: (id: string) => string): strin
     default:
       return say('kind.other', { kind: String(line.kind) });
   }
+}
+
+/** What a category lacks, said by a station as "what: which". */
+export function missingWords(missing: string, c?: Category): string {
+  const [what = '', which = ''] = missing.split(': ');
+  if (what === 'step') return say('course.lacks.step', { what: codedWords(c?.steps, which) });
+  if (what === 'evidence') return say('course.lacks.evidence', { what: sayName('evidence', which) });
+  return missing;
+}
+
+/** Why something did not count, in the screen's language; what the catalogue has no words for, as the station says it. */
+export function whyWords(code: string | undefined, said: string, missing: readonly string[] = [], c?: Category): string {
+  const key = `why.${code ?? ''}`;
+  const why = isKey(key) ? say(key) : said;
+  return [why, ...missing.map((m) => missingWords(m, c))].join(' · ');
 }
 
 /** A party that gives its verdict: the reporter, or one named by a label. */

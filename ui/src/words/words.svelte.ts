@@ -45,6 +45,10 @@ export function beside(key: Key, filling: Filling = {}): string {
   return fill(catalogues[chosen.language === 'zh' ? 'en' : 'zh'][key], filling);
 }
 
+export function isKey(key: string): key is Key {
+  return key in zh;
+}
+
 /** The catalogue's word for a name the station made up, or the name itself where there is none. */
 export function sayName(family: 'role' | 'status' | 'stepped' | 'step' | 'source' | 'level' | 'rating' | 'evidence' | 'clock', name: string): string {
   const key = `${family}.${name}` as Key;

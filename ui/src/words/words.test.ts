@@ -27,7 +27,7 @@ describe('catalogue', () => {
   it('is used: every key stands in some screen, itself or by its family', () => {
     const all = Object.values(sources).join('\n');
     const families = [...all.matchAll(/`([a-z0-9.]+)\.\$\{/g)].map((m) => `${m[1]}.`);
-    const named = ['role.', 'status.', 'stepped.', 'step.', 'source.', 'level.', 'rating.', 'evidence.', 'clock.'];
+    const named = ['role.', 'status.', 'stepped.', 'step.', 'source.', 'level.', 'rating.', 'evidence.', 'clock.', 'why.'];
     for (const key of Object.keys(zh)) {
       const used = all.includes(`'${key}'`) || [...families, ...named].some((f) => key.startsWith(f));
       expect(used, key).toBe(true);
