@@ -218,7 +218,7 @@ func (k *desk) decide(ctx context.Context, s *station, open []shownIncident) {
 		switch {
 		case age > closeAfter:
 			g.Go(func() {
-				_ = k.lab.do(ctx, k.device, s, client, i.ID, alerts.KindResolved, i.Latest[alerts.FieldOutcome], 0, map[string]any{"code": "done", "words": client})
+				_ = k.lab.do(ctx, k.device, s, client, i.ID, alerts.KindResolved, i.Latest[alerts.FieldOutcome], 0, map[string]any{"code": "unfounded", "words": client})
 			})
 		case n < sendMost && len(i.Assigned) == 0:
 			who := k.lab.police[k.rng.IntN(len(k.lab.police))]

@@ -206,7 +206,8 @@ func linearizable(l *look) (bad []string) {
 // order of the statuses; closed ones are equal.
 var order = map[alerts.Status]int{
 	alerts.StatusReported: 1, alerts.StatusRegistered: 2, alerts.StatusGraded: 3, alerts.StatusDispatched: 4,
-	alerts.StatusHandling: 5, alerts.StatusResolved: 6, alerts.StatusVoid: 6, alerts.StatusCancelled: 6,
+	alerts.StatusReturned: 3, alerts.StatusReopened: 3, alerts.StatusHandling: 5,
+	alerts.StatusResolved: 6, alerts.StatusVoid: 6, alerts.StatusCancelled: 6,
 }
 
 // legalMove proves that the record holds no accepted move that the county's table forbids: by role and kind of

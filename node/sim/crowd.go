@@ -133,7 +133,7 @@ func (w *world) decide(d *device, in alerts.IncidentID, k Work) {
 	case alerts.KindCancelled:
 		body["reason"] = "false alarm"
 	case alerts.KindResolved:
-		body["code"] = "found"
+		body["code"], body["words"] = "unfounded", "looked at" // a code that every alarm may end with
 	case alerts.KindWave:
 		body["ring"] = alerts.CountyRing
 		body["wide"] = k.Number%2 == 0
