@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,13 +13,23 @@ import (
 
 // randomEvent makes one of many kinds, often nonsense: the rules must stand it.
 func randomEvent(s *story, rng *rand.Rand) Event {
+	due := s.clock.Add(time.Hour)
+	ratings := []Satisfaction{Satisfied, Partly, Unsatisfied, NoOpinion}
 	bodies := []Body{
 		&Registered{}, &Graded{Grade: Grade(1 + rng.IntN(4))}, &Waved{Number: 2 + rng.IntN(3), Ring: 3000}, &Responded{Step: KindAccepted},
 		&Responded{Step: KindDeclined}, &Responded{Step: KindReleased}, &Clue{Seen: true}, &Assigned{Person: "officer"}, &Note{Words: "x"},
 		&CancelRequested{}, &Resolved{Code: "found"}, &Cancelled{Reason: "x"}, &StoodDown{}, &SupportRequested{}, &Receipts{Wave: 1, Sent: rng.IntN(9)},
 		&CardUpdated{Card: Card{What: fmt.Sprint(rng.IntN(9))}}, &EmergencyCalled{Service: "110"},
+		&Asked{Answers: map[string]string{"where": "in"}}, &Returned{Reason: "x"}, &LevelChanged{Level: LevelCounty, Reason: "x"},
+		&Feedback{Words: "x", Done: "unfounded"}, &Stepped{Step: "inspect", Evidence: []Evidence{words}}, &Stepped{Step: "order", Due: &due},
+		&Wished{At: due}, &Appointed{At: due}, &Supervised{Reason: "x"}, &Supervised{Lifted: true, Reason: "x"},
+		&Verified{Passed: rng.IntN(3) > 0, Words: "x"}, &FollowedUp{Reached: rng.IntN(2) > 0}, &FollowedUp{GivenUp: true}, &Affected{Party: "a"},
+		&Rated{Party: ReporterParty, Satisfaction: ratings[rng.IntN(len(ratings))]}, &Rated{Party: "a", Satisfaction: Partly}, &Judged{},
+		&Reopened{Reason: "x"}, &Archived{}, &Merged{Into: inc2}, &Unmerged{Reason: "x"},
+		// What goes furthest, more often than chance would have it.
+		&Resolved{Code: "unfounded", Words: "x"}, &Resolved{Code: "unfounded", Words: "x"}, &Verified{Passed: true}, &FollowedUp{Reached: true}, &Judged{},
 	}
-	actors := []PersonID{"li", "zhao", "officer", "vol", "kiosk:village", "nobody", ""}
+	actors := []PersonID{"li", "zhao", "officer", "vol", "grid", "caller", "qi", "kiosk:village", "nobody", ""}
 	stations := []StationID{"post", "village"}
 	e := s.event(stations[rng.IntN(2)], actors[rng.IntN(len(actors))], bodies[rng.IntN(len(bodies))])
 	if rng.IntN(4) == 0 {
@@ -176,5 +187,74 @@ func BenchmarkAlarmsFor(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.rules.AlarmsFor(i, who, Heard{})
+	}
+}
+
+// Whatever is tried, in whatever order and by whom: what counts is a step that the course knows from there, made by
+// somebody who may; nobody passes judgement on his own work; and no clock of a matter that is over goes on.
+func TestTheCourseHoldsWhateverIsTried(t *testing.T) {
+	next := map[Kind][]Status{ // written down once more, apart from the tables
+		KindVerified: {StatusResolved}, KindFollowedUp: {StatusVerified}, KindJudged: {StatusFollowedUp}, KindUnmerged: {StatusMerged},
+	}
+	onwards := map[Status]func(*story) Event{
+		StatusResolved: func(s *story) Event { return s.event("post", "zhao", &Verified{Passed: true}) },
+		StatusVerified: func(s *story) Event { return s.event("post", "caller", &FollowedUp{Reached: true}) },
+		StatusFollowedUp: func(s *story) Event {
+			if s.now().rated(ReporterParty) == nil {
+				return s.event("village", "kiosk:village", &Rated{Party: ReporterParty, Satisfaction: Partly})
+			}
+			return s.event("post", "caller", &Judged{})
+		},
+	}
+	reached := map[Status]int{}
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 11))
+		s := newStory(t)
+		s.raise([]string{"hazard", "abduction", "dispute"}[seed%3])
+		worked := map[PersonID]bool{}
+		for range 120 {
+			before, e := s.now(), randomEvent(s, rng)
+			if far := onwards[before.Status]; far != nil && rng.IntN(3) == 0 { // by chance alone few get far
+				e = far(s)
+			}
+			e.Saw = before.Latest[FieldOf(e.Kind)].Event
+			v := s.record(e)
+			after := s.now()
+			reached[after.Status]++
+			if !v.Accepted() {
+				if after.Status != before.Status {
+					t.Fatalf("seed %d: a refused %s made %s of %s", seed, e.Kind, after.Status, before.Status)
+				}
+				continue
+			}
+			if from := next[e.Kind]; len(from) > 0 && !slices.Contains(from, before.Status) {
+				t.Fatalf("seed %d: %s counted upon %s", seed, e.Kind, before.Status)
+			}
+			switch b := e.Body.(type) {
+			case *Verified, *FollowedUp, *Judged:
+				if worked[e.Actor] {
+					t.Fatalf("seed %d: %s, who handled it, did %s", seed, e.Actor, e.Kind)
+				}
+			case *Feedback, *Stepped, *Resolved:
+				worked[e.Actor] = true
+			case *Responded:
+				worked[e.Actor] = worked[e.Actor] || b.Step == KindAccepted
+			}
+			if over := after.Status; over == StatusArchived || over == StatusCancelled || over == StatusVoid || over == StatusMerged {
+				for _, c := range s.rules.Clocks(after) {
+					if c.Stopped == nil {
+						t.Fatalf("seed %d: %s goes on in a matter that is %s", seed, c.Name, over)
+					}
+				}
+			}
+			if after.Status.Closed() && after.AlarmOpen() {
+				t.Fatalf("seed %d: a matter that is %s sounds", seed, after.Status)
+			}
+		}
+	}
+	for _, want := range []Status{StatusReturned, StatusReopened, StatusResolved, StatusVerified, StatusFollowedUp, StatusJudged, StatusArchived, StatusCancelled} {
+		if reached[want] == 0 {
+			t.Errorf("no try led to %s: this shows nothing of it (%v)", want, reached)
+		}
 	}
 }

@@ -32,7 +32,7 @@ func standingOf(e Event) Standing {
 	}
 	roles := map[PersonID][]Role{
 		"villager": {Reporter}, "vol": {Volunteer}, "vol2": {Volunteer}, "grid": {GridWorker}, "officer": {Officer},
-		"li": {Dispatcher}, "zhao": {Dispatcher}, "kiosk:village": {KioskRole}, "chief": {Admin}, "caller": {FollowUpCaller},
+		"li": {Dispatcher}, "zhao": {Dispatcher}, "kiosk:village": {KioskRole}, "chief": {Admin}, "caller": {FollowUpCaller}, "qi": {TownshipCentre},
 	}[e.Actor]
 	return Standing{Roles: roles, Kind: kind, Version: 1}
 }
@@ -82,8 +82,8 @@ func testRules() *Rules {
 			KindRated: {By: append([]Role{FollowUpCaller, KioskRole}, desk...), Own: true}, KindLevelChanged: decides, KindAppointed: decides,
 			KindSupervised: decides, KindMerged: decides, KindUnmerged: {By: desk, At: trusted, From: []Status{StatusMerged}}, KindReopened: decides, KindArchived: decides,
 			KindVerified:    {By: append(desk, Officer), At: trusted, From: []Status{StatusResolved}},
-			KindFollowedUp:  {By: []Role{FollowUpCaller}, At: trusted, From: []Status{StatusVerified}},
-			KindJudged:      {By: []Role{FollowUpCaller}, At: trusted, From: []Status{StatusFollowedUp}},
+			KindFollowedUp:  {By: []Role{FollowUpCaller, TownshipCentre}, At: trusted, From: []Status{StatusVerified}},
+			KindJudged:      {By: []Role{FollowUpCaller, TownshipCentre}, At: trusted, From: []Status{StatusFollowedUp}},
 			KindCellChanged: governs, KindStationPlaced: governs,
 		},
 	}
