@@ -57,11 +57,13 @@ func TestTheWholeLoop(t *testing.T) {
 	s.raise("hazard")
 	s.status(StatusReported)
 	s.rectified()
+	s.tell(Accepted, "post", "qi", &Feedback{Words: "部门已交办"})
 	s.tell(Involved, "post", "li", &Verified{Passed: true}) // who resolved it
 	s.tell(NotOpen, "post", "caller", &FollowedUp{Reached: true})
 	s.tell(Accepted, "post", "zhao", &Verified{Passed: true, Words: "现场看过"})
 	s.status(StatusVerified)
-	s.tell(Accepted, "post", "caller", &FollowedUp{}) // nobody answers the telephone
+	s.tell(Involved, "post", "qi", &FollowedUp{Reached: true}) // who had a hand in it
+	s.tell(Accepted, "post", "caller", &FollowedUp{})          // nobody answers the telephone
 	s.status(StatusVerified)
 	s.tell(Accepted, "post", "caller", &FollowedUp{Reached: true})
 	s.status(StatusFollowedUp)
@@ -72,6 +74,7 @@ func TestTheWholeLoop(t *testing.T) {
 	s.tell(Stands, "post", "zhao", &Rated{Party: "东邻", Satisfaction: Unsatisfied})
 	s.tell(Accepted, "village", "kiosk:village", &Rated{Party: ReporterParty, Satisfaction: Satisfied})
 	s.tell(Forbidden, "post", "grid", &Rated{Party: ReporterParty, Satisfaction: Satisfied})
+	s.tell(Involved, "post", "qi", &Judged{})
 	s.tell(Accepted, "post", "caller", &Judged{})
 	s.status(StatusJudged)
 	s.tell(Accepted, "post", "li", &Archived{})
