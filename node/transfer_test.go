@@ -279,7 +279,7 @@ func TestOneAlertIntoTwoCellsBecomesOneMatter(t *testing.T) {
 		m.net.Heal()
 		m.homeIs(west, id)
 		m.whole(id, west, map[alerts.Kind]int{alerts.KindRaised: 1, alerts.KindAccepted: 1})
-		if status, out := m.do("w-post", "disp-w-post", id, map[string]any{"kind": "resolved", "code": "found"}); status != http.StatusAccepted {
+		if status, out := m.do("w-post", "disp-w-post", id, map[string]any{"kind": "resolved", "code": "found_safe", "words": "checked"}); status != http.StatusAccepted {
 			t.Fatalf("resolve: %d %v", status, out)
 		}
 		m.homeIs(west, id)
