@@ -160,6 +160,15 @@ func (f *FS) settle(dir string) {
 	f.names = slices.DeleteFunc(f.names, func(c change) bool { return slices.Contains(c.dirs, dir) })
 }
 
+// removeIfThere undoes the making of a file. One that is gone lay in a folder whose own new name was fsynced since:
+// a journal that keeps the name keeps what is in it.
+func removeIfThere(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // hide gives what is about to lose its name another one, outside, and the way back.
 func (f *FS) hide(path string) (back func() error, err error) {
 	f.tmp++

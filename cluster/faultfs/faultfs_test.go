@@ -86,6 +86,23 @@ func TestAPowerCutTakesWhatWasNotSynced(t *testing.T) {
 	}
 }
 
+// A folder that is filled, given its name and only then kept by an fsync of the one above, as raft makes its
+// snapshots, is there after a power cut with what was fsynced in it.
+func TestAPowerCutAfterAFolderGotItsName(t *testing.T) {
+	f, below, at := mount(t, nil)
+	must(t, os.Mkdir(filepath.Join(at, "x.tmp"), 0o700))
+	file, err := os.Create(filepath.Join(at, "x.tmp", "state"))
+	must(t, err)
+	_, err = file.WriteString("kept")
+	must(t, errors.Join(err, file.Sync(), file.Close()))
+	must(t, os.Rename(filepath.Join(at, "x.tmp"), filepath.Join(at, "x")))
+	syncDir(t, at)
+	must(t, f.CutPower())
+	if b, err := os.ReadFile(filepath.Join(below, "x", "state")); err != nil || string(b) != "kept" {
+		t.Errorf("%q, %v", b, err)
+	}
+}
+
 // An fsync that failed has lost what it was to save: the next one, which works, does not bring it back.
 func TestAFailedSyncLosesWhatItWasToSave(t *testing.T) {
 	syncs := 0

@@ -76,7 +76,7 @@ func (n *node) Create(ctx context.Context, name string, flags, mode uint32, out 
 		if err != nil {
 			return fs.ToErrno(err)
 		}
-		n.f.named(func() error { return os.Remove(real) }, path)
+		n.f.named(func() error { return removeIfThere(real) }, path)
 		if _, err = n.f.of(file); err != nil { // of its content, nothing is durable yet
 			return fs.ToErrno(errors.Join(err, file.Close()))
 		}
