@@ -172,6 +172,7 @@ func (n *Node) showAll() {
 		n.show(cell)
 	}
 	n.view.refresh()
+	n.view.arrange()
 }
 
 // show brings into the view what is known of a cell's incidents.

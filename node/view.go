@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sync"
@@ -36,7 +37,7 @@ type view struct {
 	mu        sync.RWMutex
 	incidents map[alerts.IncidentID]*alerts.Incident
 	homes     map[alerts.IncidentID][]alerts.CellID // the cells that anything is known of it in
-	order     []alerts.IncidentID                   // as first seen here
+	order     []alerts.IncidentID                   // as first seen here; what was there at the start, as recorded
 	cursors   map[alerts.CellID]web.Cursor
 	watchers  map[int]func(web.Change)
 	next      int
@@ -55,6 +56,9 @@ type view struct {
 	stop    chan struct{}
 	done    chan struct{}
 }
+
+// endOfTime is when what is pending counts as recorded.
+var endOfTime = time.Unix(1<<40, 0)
 
 type touched struct {
 	cell alerts.CellID
@@ -356,6 +360,45 @@ func (v *view) incident(id alerts.IncidentID) (*alerts.Incident, bool) {
 		}
 	}
 	return nil, false
+}
+
+// arrange puts what was known at the start into the order of the record, what is pending last: while a long
+// record is made anew, what the others sent meanwhile comes in between, and who pages back from the newest would
+// find it among matters of last week. Each cell's own order stands; the leaders' clocks only lay cells side by side.
+func (v *view) arrange() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	first := func(id alerts.IncidentID) (e alerts.Entry) {
+		if log := v.incidents[id].Log; len(log) > 0 {
+			e = log[0].Entry
+		}
+		return e
+	}
+	order := slices.Clone(v.order)
+	slices.SortStableFunc(order, func(a, b alerts.IncidentID) int {
+		x, y := first(a), first(b)
+		if recorded := x.Index > 0; recorded != (y.Index > 0) {
+			if recorded {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(x.Epoch, y.Epoch), cmp.Compare(x.Index, y.Index))
+	})
+	latest, when := map[alerts.CellID]time.Time{}, map[alerts.IncidentID]time.Time{}
+	for _, id := range order {
+		e, cell := first(id), v.incidents[id].Cell
+		if e.Index == 0 {
+			when[id] = endOfTime
+			continue
+		}
+		if e.At.After(latest[cell]) { // a clock that went back moves nothing before its predecessors
+			latest[cell] = e.At
+		}
+		when[id] = latest[cell]
+	}
+	slices.SortStableFunc(order, func(a, b alerts.IncidentID) int { return when[a].Compare(when[b]) })
+	v.order = order
 }
 
 // all returns every incident in the order in which this station first saw it.

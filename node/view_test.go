@@ -113,3 +113,41 @@ func TestLateNewsIsThereForWhoAsks(t *testing.T) {
 		t.Error("it was not held back")
 	}
 }
+
+// A station that comes up makes a long record anew while the others send it what is new. Who pages back from
+// the newest finds it in front, and not among the old.
+func TestWhatComesWhileTheRecordIsOpenedIsTheNewest(t *testing.T) {
+	const cell, backlog = "yongqing", 4 * hurryEvery
+	rules, err := LoadRules("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := alerts.NewState(cell)
+	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} }, time.Now)
+	put := func(n int, lane alerts.Lane) {
+		at, id := web.Cursor{Epoch: 1, Index: uint64(n)}, alerts.IncidentID(fmt.Sprint(n))
+		s.Apply(alerts.Entry{Epoch: at.Epoch, Index: at.Index, Verdict: alerts.Verdict{Code: alerts.Accepted}, At: time.Unix(int64(n), 0), Event: alerts.Event{
+			ID: alerts.Hash{byte(n >> 8), byte(n), 1}, Cell: cell, Incident: id, Kind: alerts.KindRaised, Body: &alerts.Raised{Category: "dispute"},
+		}})
+		v.record(cell, id, lane, at)
+	}
+	for n := 1; n < backlog; n++ {
+		put(n, alerts.LaneNote)
+	}
+	shown := 0
+	v.watch(func(web.Change) {
+		if shown++; shown == 1 {
+			put(backlog, alerts.LaneAlarm)
+		}
+	})
+	v.refresh()
+	v.arrange()
+	for k, i := range v.all() {
+		if want := alerts.IncidentID(fmt.Sprint(k + 1)); i.ID != want {
+			t.Fatalf("number %d of %d is %s, want %s", k, backlog, i.ID, want)
+		}
+	}
+	if n := len(v.all()); n != backlog {
+		t.Errorf("%d matters shown, want %d", n, backlog)
+	}
+}

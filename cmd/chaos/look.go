@@ -156,15 +156,14 @@ func (w *weather) standing(ctx context.Context, s *station, since time.Time) (hi
 		if _, err := s.send(ctx, healBy, 0, "GET", path, token, nil, &page); err != nil {
 			return st, fmt.Errorf("list the matters at %s: %w", s.id, err)
 		}
-		more = page.More
+		young := false
 		for _, i := range page.Incidents {
 			before = i.ID
 			st.Incidents[i.ID] = w.asShown(i)
 			// Clocks are the same here; what was tried before the round began may be recorded in it.
-			if time.Time(i.RaisedAt).Before(since.Add(-healBy)) {
-				more = false
-			}
+			young = young || time.Time(i.RaisedAt).After(since.Add(-healBy))
 		}
+		more = page.More && young // a station lists as it saw: what was late anywhere stands among the newer
 	}
 	m, err := s.look(ctx, true)
 	if err != nil {
