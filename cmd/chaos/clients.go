@@ -72,6 +72,9 @@ func (k *kiosk) work(ctx context.Context) {
 		k.n++
 		client := fmt.Sprintf("%s-%d", k.name, k.n)
 		category := categories[k.rng.IntN(len(categories))]
+		if k.n%neglectEvery == 0 {
+			category = neglectedCategory
+		}
 		k.busy.Add(1)
 		under.Go(func() {
 			defer k.busy.Add(-1)
@@ -116,8 +119,8 @@ func (k *kiosk) try(ctx context.Context, client string, form map[string]any) boo
 }
 
 // answerAlarm: some of those who hear an alarm go.
-func (l *lab) answerAlarm(ctx context.Context, d *device, s *station, in alerts.IncidentID) {
-	if d.rng.Float64() > acceptOdds || l.paused.Load() {
+func (l *lab) answerAlarm(ctx context.Context, d *device, s *station, in alerts.IncidentID, category string) {
+	if d.rng.Float64() > acceptOdds || l.paused.Load() || category == neglectedCategory {
 		return
 	}
 	client := fmt.Sprintf("%s-goes-%s", d.name, in)
@@ -130,7 +133,7 @@ func (l *lab) do(ctx context.Context, d *device, s *station, client string, in a
 	for k, v := range fields {
 		form[k] = v
 	}
-	was := history.Deed{Client: client, Incident: in, Kind: kind, Saw: saw}
+	was := history.Deed{Began: time.Now(), Client: client, Incident: in, Kind: kind, Saw: saw}
 	if alerts.FieldOf(kind) != "" {
 		form["saw"] = saw // empty where nothing was seen: left out, the station would fill in what it knows
 	}
@@ -143,7 +146,7 @@ func (l *lab) do(ctx context.Context, d *device, s *station, client string, in a
 	header, err := s.send(ctx, askWait, wait, "POST", "/v1/incidents/"+string(in)+"/events", token, form, &t)
 	if no, ok := err.(*refused); ok {
 		l.rec.change(func() {
-			noted.Refused = alerts.Code(no.Code)
+			noted.Refused, noted.Settled = alerts.Code(no.Code), time.Now()
 			if no.Lost != nil {
 				noted.LostTo = no.Lost.By
 			}
@@ -155,7 +158,9 @@ func (l *lab) do(ctx context.Context, d *device, s *station, client string, in a
 	}
 	l.rec.change(func() {
 		noted.Event = t.Event
-		noted.Won = header.Get("Preference-Applied") != "" && t.Kept.Counts()
+		if noted.Won = header.Get("Preference-Applied") != "" && t.Kept.Counts(); noted.Won {
+			noted.Settled = time.Now()
+		}
 	})
 	l.rec.kept(t.Event, t.Kept)
 	return nil
@@ -210,7 +215,7 @@ func (k *desk) decide(ctx context.Context, s *station, open []shownIncident) {
 	var g sync.WaitGroup
 	for n, i := range open {
 		age := time.Since(time.Time(i.RaisedAt))
-		if k.rng.Float64() > decideOdds {
+		if k.rng.Float64() > decideOdds || i.Category == neglectedCategory && len(i.Waves) < 2 {
 			continue
 		}
 		k.n++

@@ -38,6 +38,7 @@ type county struct {
 	fabric   fabric
 	stations []*station
 	people   []alerts.Person
+	rules    *alerts.Rules
 }
 
 // found makes the shipped county as its people would: hive init at the first station, and for every other
@@ -55,7 +56,11 @@ func found(ctx context.Context, f fabric, stations int, length time.Duration) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &county{fabric: f, people: data.People}
+	rules, err := node.LoadRules("") // those that hive init hands out
+	if err != nil {
+		return nil, err
+	}
+	c := &county{fabric: f, people: data.People, rules: rules}
 	for k, s := range data.Stations {
 		c.stations = append(c.stations, newStation(k, s, dir, f.host(k)))
 	}
@@ -147,6 +152,16 @@ func (c *county) person(id alerts.PersonID) alerts.Person {
 		}
 	}
 	panic("chaos: the shipped county has nobody called " + string(id)) // a table of ours names them
+}
+
+// placeOf is where a station is.
+func (c *county) placeOf(id alerts.StationID) alerts.Point {
+	for _, s := range c.stations {
+		if s.id == id {
+			return s.place
+		}
+	}
+	panic("chaos: nobody lives at a station called " + string(id)) // a table of ours names them
 }
 
 // leader asks the stations who leads, and believes the one that says so of itself; while an election goes

@@ -36,7 +36,8 @@ type device struct {
 	lab    *lab
 	name   string
 	person alerts.Person
-	at     *alerts.Point
+	at     *alerts.Point // where it says it is; nil: it says nothing, and counts at home
+	home   alerts.Point
 	choice []int         // the stations it may be at
 	stay   time.Duration // about how long it stays at one; 0: for ever
 	works  bool          // sees matters in full
@@ -176,6 +177,7 @@ type frame struct {
 	Type      string          `json:"type"`
 	Incident  json.RawMessage `json:"incident"`
 	Category  string          `json:"category"`
+	Place     shownPlace      `json:"place"`
 	Wave      int             `json:"wave"`
 	Support   alerts.Hash     `json:"support"`
 	Continues bool            `json:"continues"`
@@ -196,6 +198,7 @@ func (d *device) take(ctx context.Context, s *station, b []byte) error {
 	if err := json.Unmarshal(b, &f); err != nil {
 		return fmt.Errorf("a frame of %s: %w", s.id, err)
 	}
+	d.eligible(s, f, b)
 	switch f.Type {
 	case "welcome":
 		d.mu.Lock()
@@ -222,9 +225,6 @@ func (d *device) alarm(ctx context.Context, s *station, f frame) error {
 	d.lab.rec.sounded(history.Sound{
 		Device: d.name, Incident: in, Wave: f.Wave, Support: f.Support, Continues: f.Continues, Station: s.id, At: time.Now(),
 	})
-	if policeOnly(f.Category) && !isPolice(d.person.Roles) {
-		d.lab.rec.leaked(fmt.Sprintf("%s (%v) was woken for %s by %s", d.name, d.person.Roles, f.Category, s.id))
-	}
 	h := web.HeardWave{Incident: in, Wave: f.Wave}
 	if f.Support != (alerts.Hash{}) {
 		h.Support = &f.Support
@@ -240,7 +240,7 @@ func (d *device) alarm(ctx context.Context, s *station, f frame) error {
 			return err
 		}
 	}
-	d.lab.answerAlarm(ctx, d, s, in)
+	d.lab.answerAlarm(ctx, d, s, in, f.Category)
 	return nil
 }
 
@@ -274,12 +274,15 @@ func (d *device) shown(s *station, f frame) error {
 	return nil
 }
 
+// shownPlace is a place as clients read it, with metres of uncertainty.
+type shownPlace struct{ Lon, Lat, Radius float64 }
+
 // shownIncident is what clients read of a matter.
 type shownIncident struct {
 	ID          alerts.IncidentID
 	Category    string
 	Status      alerts.Status
-	Place       struct{ Lon, Lat, Radius float64 }
+	Place       shownPlace
 	RaisedAt    alerts.Stamp `json:"raised_at"`
 	Provisional bool
 	Alarm       struct{ Open bool }
@@ -294,6 +297,8 @@ type shownIncident struct {
 		Kind    alerts.Kind
 		Verdict alerts.Code
 		By      alerts.PersonID
+		Station alerts.StationID
+		Lost    struct{ Event alerts.Hash }
 		Body    struct{ Words string }
 	}
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -104,13 +105,14 @@ func (w *weather) heal(ctx context.Context, since time.Time) error {
 	h := w.rec.history(since)
 	w.note(w.judge(h, at)...)
 	w.note(history.ReachAll(h, w.due(ctx))...)
+	w.note(w.neglected(ctx)...)
 	fmt.Printf("%5.0f s           whole after %.1f s; %d alerts so far, %d checked now\n", time.Since(w.begun).Seconds(), took.Seconds(), len(w.rec.order), len(h.Raises))
 	return nil
 }
 
 // judge runs the checks that simulation and harness share.
 func (w *weather) judge(h history.History, at []history.Standing) []history.Violation {
-	return history.All(h, at)
+	return slices.Concat(history.All(h, at), history.LegalMove(at, w.table()))
 }
 
 // standings asks every station for all matters raised since, until all stand at the same entry.
@@ -181,9 +183,14 @@ func (w *weather) standing(ctx context.Context, s *station, since time.Time) (hi
 }
 
 func (w *weather) asShown(i shownIncident) history.Incident {
-	x := history.Incident{Client: strings.TrimPrefix(i.Note, noteMark), Provisional: i.Provisional}
+	x := history.Incident{Client: strings.TrimPrefix(i.Note, noteMark), Provisional: i.Provisional, Status: i.Status}
+	for _, wave := range i.Waves {
+		x.Rings = append(x.Rings, wave.Ring)
+	}
 	for _, l := range i.Timeline {
-		x.Lines = append(x.Lines, history.Line{Event: l.Event, Index: l.Index, Kind: l.Kind, Verdict: l.Verdict, By: l.By})
+		x.Lines = append(x.Lines, history.Line{
+			Event: l.Event, Index: l.Index, Kind: l.Kind, Verdict: l.Verdict, Lost: l.Lost.Event, By: l.By, Station: l.Station, Client: l.Body.Words,
+		})
 	}
 	return x
 }
@@ -196,8 +203,7 @@ func (r *recorder) before(client string, since time.Time) bool {
 	return x != nil && x.Began.Before(since)
 }
 
-// due lists who has to have sounded for the alarms that are open now: the police stand where every first
-// ring of theirs reaches, and those who dispatch hear all.
+// due lists who has to have sounded for the alarms that are open now.
 func (w *weather) due(ctx context.Context) (due []history.Due) {
 	open, err := w.desks[0].open(ctx, w.county.stations[0])
 	if err != nil {
@@ -213,9 +219,7 @@ func (w *weather) due(ctx context.Context) (due []history.Due) {
 		}
 		for _, d := range w.phones {
 			since, on := d.connectedSince()
-			dispatches := d.person.Roles[0] == alerts.Dispatcher || d.person.Roles[0] == alerts.TownshipCentre
-			called := dispatches || d.works && policeOnly(i.Category)
-			if on && time.Since(since) > reachBy && called && !answered[d.person.ID] {
+			if on && time.Since(since) > reachBy && d.called(i) && !answered[d.person.ID] {
 				due = append(due, history.Due{Device: d.name, Incident: i.ID})
 			}
 		}

@@ -25,15 +25,19 @@ type recorder struct {
 	reads  []history.Read
 	first  map[alerts.IncidentID]history.Sound // the first alarm at another station than the raising one
 	leaks  []string
-	onced  map[alerts.Hash]time.Time // when the maker was told "on the record"
+
+	neglects int                       // alarms that nobody answered, looked at when their second wave was due
+	onced    map[alerts.Hash]time.Time // when the maker was told "on the record"
+	lost     map[alerts.Hash]time.Time // when he was told that it does not count
 
 	answers []answer
 }
 
 type raise struct {
 	history.Raise
-	category string
-	answered time.Time
+	category  string
+	answered  time.Time
+	neglected bool // looked at as one that nobody answers
 }
 
 // answer is one try of a raise at a station that was there all the while.
@@ -48,7 +52,7 @@ type answer struct {
 func newRecorder() *recorder {
 	return &recorder{
 		raises: map[string]*raise{}, deeds: map[string]*history.Deed{}, told: map[alerts.Hash]history.Told{},
-		no: map[alerts.Hash]web.RefusedFrame{}, first: map[alerts.IncidentID]history.Sound{}, onced: map[alerts.Hash]time.Time{},
+		no: map[alerts.Hash]web.RefusedFrame{}, first: map[alerts.IncidentID]history.Sound{}, onced: map[alerts.Hash]time.Time{}, lost: map[alerts.Hash]time.Time{},
 	}
 }
 
@@ -117,6 +121,9 @@ func (r *recorder) refused(f web.RefusedFrame) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.no[f.Event] = f
+	if _, told := r.lost[f.Event]; !told {
+		r.lost[f.Event] = time.Now()
+	}
 }
 
 func (r *recorder) sounded(s history.Sound) {
@@ -163,6 +170,11 @@ func (r *recorder) history(since time.Time) history.History {
 		y.Told = r.told[d.Event]
 		if no, ok := r.no[d.Event]; ok && y.Refused == "" {
 			y.Refused, y.LostTo = no.Code, no.By
+		}
+		for _, told := range []time.Time{r.onced[d.Event], r.lost[d.Event]} {
+			if d.Event != (alerts.Hash{}) && !told.IsZero() && (y.Settled.IsZero() || told.Before(y.Settled)) {
+				y.Settled = told
+			}
 		}
 		h.Deeds = append(h.Deeds, y)
 	}

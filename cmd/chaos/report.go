@@ -19,6 +19,8 @@ import (
 const (
 	answerBy    = 500 * time.Millisecond // the promise for 99 of 100
 	leastAlerts = 60                     // a minute; fewer is no traffic
+	// neglectLeast is how long a run has to be for one of its alarms to stay unanswered until that has to show.
+	neglectLeast = 4 * time.Minute
 )
 
 // latencies are the times of one thing, sorted.
@@ -90,7 +92,7 @@ type traffic struct {
 	alerts, answered    int
 	here, near, onecord int
 	sounds, deeds       int
-	refused             int
+	refused, neglected  int
 	sight, recorded     latencies
 }
 
@@ -120,7 +122,7 @@ func (w *weather) traffic() (t traffic) {
 			sight = append(sight, s.At.Sub(x.Began))
 		}
 	}
-	t.sounds, t.deeds = len(h.Sounds), len(h.Deeds)
+	t.sounds, t.deeds, t.neglected = len(h.Sounds), len(h.Deeds), w.rec.neglects
 	for _, d := range h.Deeds {
 		if d.Refused == alerts.Stale || d.Refused == alerts.Ended {
 			t.refused++
@@ -148,6 +150,9 @@ func (w *weather) void(t traffic) (why []string) {
 		if x.was < x.least {
 			why = append(why, fmt.Sprintf("%d %s, want %d", x.was, x.what, x.least))
 		}
+	}
+	if w.closed > neglectLeast && t.neglected == 0 {
+		why = append(why, "no alarm stayed unanswered until its second wave was due")
 	}
 	if _, _, heard := w.wiretap.listened(); !heard {
 		why = append(why, "the wire was not heard")
@@ -179,6 +184,7 @@ func (w *weather) report(to io.Writer) error {
 	row("acknowledged: recorded, near, here", fmt.Sprintf("%d, %d, %d", t.onecord, t.near, t.here))
 	row("lost, doubled, leaked", fmt.Sprintf("%d, %d, %d", count["NoLostAck"], count["ShownOnce"]+count["NoPhantom"], count["OnlyEligible"]+count["NoPlaintext"]))
 	row("alarms heard by devices", fmt.Sprint(t.sounds))
+	row("red alarms that nobody answered", fmt.Sprint(t.neglected))
 	row("decisions, lost to another", fmt.Sprintf("%d, %d", t.deeds, t.refused))
 	row("alert answered by living station", fmt.Sprintf("%v, %d silent", took, silent))
 	row("this machine itself was late by", w.late.all().String())

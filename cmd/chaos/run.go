@@ -139,7 +139,7 @@ func (w *weather) people() {
 		p := w.county.person(id)
 		d := &device{
 			lab: w.lab, name: "phone-of-" + string(id), person: p, choice: choice, stay: stay, works: isPolice(p.Roles),
-			rng: rng(len(w.phones)), form: map[string]any{"person": id},
+			rng: rng(len(w.phones)), form: map[string]any{"person": id}, home: w.county.placeOf(p.Home),
 		}
 		if at := centre; isPolice(p.Roles) {
 			d.at = &at
@@ -158,7 +158,7 @@ func (w *weather) people() {
 	for k, s := range w.county.stations {
 		link := &device{
 			lab: w.lab, name: "kiosk-of-" + string(s.id), person: alerts.Person{Roles: []alerts.Role{alerts.KioskRole}}, choice: []int{k},
-			works: true, rng: rng(1000 + k), form: map[string]any{"kiosk": true},
+			works: true, rng: rng(1000 + k), form: map[string]any{"kiosk": true}, home: s.place,
 		}
 		w.kiosks = append(w.kiosks, &kiosk{lab: w.lab, s: s, name: string(s.id), rng: rng(2000 + k), link: link})
 	}

@@ -44,6 +44,7 @@ type station struct {
 	k     int
 	id    alerts.StationID
 	kind  alerts.StationKind
+	place alerts.Point
 	dir   string
 	power *frailDisk // a disk whose power can go; nil: another one
 	ns    *netns
@@ -58,7 +59,7 @@ type station struct {
 }
 
 func newStation(k int, s node.StationEntry, dir string, ns *netns) *station {
-	st := &station{k: k, id: s.ID, kind: s.Kind, dir: filepath.Join(dir, string(s.ID)), ns: ns, since: time.Now()}
+	st := &station{k: k, id: s.ID, kind: s.Kind, place: s.Place, dir: filepath.Join(dir, string(s.ID)), ns: ns, since: time.Now()}
 	st.http = &http.Client{Transport: &http.Transport{
 		DialContext:         func(ctx context.Context, network, addr string) (net.Conn, error) { return ns.dial(ctx, network, addr) },
 		MaxIdleConnsPerHost: 16, // the kiosk, and phones in the station's own WLAN

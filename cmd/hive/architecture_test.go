@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 		"configs", "node/web", "ui"},
 	"node/sim/history": {"alerts"},
 	"node/sim/mutants": {},
-	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web"},
+	"node/sim":         {"alerts", "cluster/disk", "cluster/memnet", "cluster/trust", "configs", "node", "node/web", "node/sim/history"},
 	"cmd/chaos":        {"alerts", "cluster/faultfs", "configs", "node", "node/web", "node/sim/history"},
 	"cmd/hive":         {"alerts", "cluster/record", "cluster/trust", "configs", "node", "node/web"},
 }

@@ -2,10 +2,10 @@ package sim
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"hivemesh/alerts"
+	"hivemesh/node/sim/history"
 )
 
 // shownOnce proves Never twice: a device gets one frame at most for one wave of one incident, one for a call
@@ -98,13 +98,6 @@ func (l *look) heard(device string, in alerts.IncidentID, by time.Time) bool {
 	return slices.ContainsFunc(l.sounded[device][in], func(p Push) bool { return p.Support == "" && !p.At.After(by) })
 }
 
-// Fields that the public side may be told of a matter, and of an alarm.
-var (
-	cardFields = strings.Fields("id cell category grade status place card drill raised_at provisional alarm waves wanted coming on_scene mine")
-	alarmTells = strings.Fields("type incident wave support card card.what card.do card.dont category grade place place.lon place.lat place.grid " +
-		"place.words place.radius provisional continues drill distance bearing")
-)
-
 // onlyEligible proves Least disclosure on everything that was pushed: an alarm only to whom its wave calls by
 // role and place, a matter only to whom it concerns, its fields only by class, the note of an alert to nobody
 // of the public side.
@@ -128,7 +121,7 @@ func onlyEligible(l *look) (bad []string) {
 			if !lost && !l.woken(who, p.Incident) && !l.own[ownKey{p.Person, p.Incident}] {
 				t.say("%s (%v) was shown %s", p.Device, who.Roles, p.Incident)
 			}
-			onlyThese(t, p, cardFields)
+			onlyThese(t, p, history.CardFields)
 		case "positions":
 			if !has(who, desk) {
 				t.say("%s (%v) was told positions", p.Device, who.Roles)
@@ -139,7 +132,7 @@ func onlyEligible(l *look) (bad []string) {
 }
 
 func (l *look) alarmFor(t *tell, p Push, who alerts.Person) {
-	onlyThese(t, p, alarmTells)
+	onlyThese(t, p, history.AlarmFields)
 	if p.Support != "" {
 		if !has(who, desk) && !has(who, police) {
 			t.say("%s (%v) was called to support in %s", p.Device, who.Roles, p.Incident)
@@ -156,10 +149,8 @@ func (l *look) alarmFor(t *tell, p Push, who alerts.Person) {
 }
 
 func onlyThese(t *tell, p Push, may []string) {
-	for _, f := range p.Fields {
-		if !slices.Contains(may, f) {
-			t.say("%s was told the field %s in a frame %s of %s", p.Device, f, p.Type, p.Incident)
-		}
+	for _, f := range history.Beyond(p.Fields, may) {
+		t.say("%s was told the field %s in a frame %s of %s", p.Device, f, p.Type, p.Incident)
 	}
 }
 

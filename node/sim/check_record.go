@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -9,6 +8,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"hivemesh/alerts"
+	"hivemesh/node/sim/history"
 )
 
 type place struct {
@@ -139,30 +139,6 @@ func (l *look) sentTwice(t *tell, cell alerts.CellID) {
 	}
 }
 
-// decision is an operation on a field of an incident.
-type decision struct {
-	event, saw alerts.Hash
-	accepted   bool
-	lost       alerts.Hash // stale: what stood instead
-	stale      bool
-}
-
-// decisions is a register that is set by who names what it holds.
-var decisions = porcupine.Model{
-	Init: func() any { return alerts.Hash{} },
-	Step: func(state, input, _ any) (bool, any) {
-		now, d := state.(alerts.Hash), input.(decision)
-		switch {
-		case d.accepted:
-			return now == d.saw, d.event
-		case d.stale:
-			return now != d.saw && now == d.lost, now
-		}
-		return true, now
-	},
-	DescribeOperation: func(input, _ any) string { return fmt.Sprintf("%+v", input.(decision)) },
-}
-
 // checkTime bounds one porcupine run; no history of ours comes near it.
 const checkTime = 20 * time.Second
 
@@ -180,9 +156,9 @@ func linearizable(l *look) (bad []string) {
 			if field == "" {
 				continue
 			}
-			in := decision{event: e.Event.ID, saw: l.meant(e.Event.Saw), accepted: e.Verdict.Accepted(), stale: e.Verdict.Code == alerts.Stale}
+			in := history.Decision{Event: e.Event.ID, Saw: l.meant(e.Event.Saw), Accepted: e.Verdict.Accepted(), Stale: e.Verdict.Code == alerts.Stale}
 			if e.Verdict.Lost != nil {
-				in.lost = e.Verdict.Lost.Event
+				in.Lost = e.Verdict.Lost.Event
 			}
 			op := porcupine.Operation{Input: in, Return: never}
 			if d, known := l.asked[e.Event.Client]; known { // else NoPhantom says so
@@ -196,7 +172,7 @@ func linearizable(l *look) (bad []string) {
 		}
 	}
 	for key, ops := range fields {
-		if got := porcupine.CheckOperationsTimeout(decisions, ops, checkTime); got != porcupine.Ok {
+		if got := porcupine.CheckOperationsTimeout(history.Decisions, ops, checkTime); got != porcupine.Ok {
 			t.say("the decisions on %s cannot have happened one after the other (%s): %+v", key, got, ops)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"hivemesh/alerts"
 	"hivemesh/node"
+	"hivemesh/node/sim/history"
 )
 
 // The people and stations of the honest history.
@@ -98,7 +99,7 @@ func honest(t *testing.T) *History {
 	}
 	card := []string{"type", "incident", "wave", "card", "category", "grade", "place"}
 	push(10, "vol", village, Push{Type: "alarm", Incident: matterID, Wave: 1, Fields: card})
-	push(10, "vol", village, Push{Type: "incident", Incident: matterID, Cell: "c", Status: alerts.StatusReported, Fields: slices.Clone(cardFields[:8])})
+	push(10, "vol", village, Push{Type: "incident", Incident: matterID, Cell: "c", Status: alerts.StatusReported, Fields: slices.Clone(history.CardFields[:8])})
 	push(10, "disp", post, Push{Type: "alarm", Incident: matterID, Wave: 1, Fields: card})
 	push(41, "off", post, Push{Type: "alarm", Incident: matterID, Wave: 2, Fields: card})
 	push(50, "off", post, Push{Type: "alarm", Incident: sealedID, Wave: 1, Fields: card})

@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"hivemesh/alerts"
+	"hivemesh/node/sim/history"
 )
 
 // device is one person's phone, or a station's kiosk. What it heard it keeps over all its connections, as a
@@ -78,10 +79,10 @@ func readFrame(raw []byte) (*told, error) {
 	}
 	if t.Type != "incident" {
 		json.Unmarshal(t.frame.Incident, &t.matter.ID)
-		t.fields = fields("", raw, 1)
+		t.fields = history.Fields(raw, 1)
 		return t, nil
 	}
-	t.fields = fields("", t.frame.Incident, 0)
+	t.fields = history.Fields(t.frame.Incident, 0)
 	return t, json.Unmarshal(t.frame.Incident, &t.matter)
 }
 

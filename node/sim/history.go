@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -207,20 +206,4 @@ func (h *History) raised(client string) (alerts.IncidentID, bool) {
 		}
 	}
 	return "", false
-}
-
-// fields lists the paths of an object's members, two levels deep, as a.b; lists of objects as a[].b.
-func fields(prefix string, raw json.RawMessage, deep int) []string {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(raw, &object) != nil {
-		return nil
-	}
-	var out []string
-	for name, v := range object {
-		out = append(out, prefix+name)
-		if deep > 0 {
-			out = append(out, fields(prefix+name+".", v, deep-1)...)
-		}
-	}
-	return out
 }

@@ -10,7 +10,7 @@ import (
 
 // All runs every check that needs no more than the history and the standings.
 func All(h History, at []Standing) []Violation {
-	return slices.Concat(NoLostAck(h, at), NoPhantom(h, at), HonestAck(h, at), ShownOnce(h), OneClaim(h, at), SameFold(at), Monotonic(h))
+	return slices.Concat(NoLostAck(h, at), NoPhantom(h, at), HonestAck(h, at), ShownOnce(h), OneClaim(h, at), Linearizable(h, at), SameFold(at), Monotonic(h))
 }
 
 // NoLostAck: what was acknowledged stands on the record at every station, an alert by exactly one raising event.

@@ -51,6 +51,8 @@ type Deed struct {
 	Incident alerts.IncidentID
 	Kind     alerts.Kind
 	Saw      alerts.Hash // the decision on the same field that its maker saw; zero: none
+	Began    time.Time   // of the asking
+	Settled  time.Time   // when its maker knew what became of it in the record; zero: never told
 	Event    alerts.Hash // zero: the answer named none
 	Told     Told
 	Won      bool            // told that it stands on the record and counts
@@ -101,6 +103,8 @@ type Standing struct {
 type Incident struct {
 	Client      string // the client's id, read back from the note
 	Provisional bool
+	Status      alerts.Status
+	Rings       []float64 // metres, of its waves in order
 	Lines       []Line
 }
 
@@ -110,7 +114,10 @@ type Line struct {
 	Index   uint64 // 0: not on the record
 	Kind    alerts.Kind
 	Verdict alerts.Code
+	Lost    alerts.Hash // the decision that it was refused for; zero: none
 	By      alerts.PersonID
+	Station alerts.StationID // that signed it
+	Client  string           // of a decision: the deed it came from; it stands in the decision's words
 }
 
 func (i Incident) line(event alerts.Hash) (Line, bool) {
