@@ -58,6 +58,7 @@ func (c *Cell) openCouncil() *council {
 	if k.raft != nil {
 		k.work.Go((&duty{c: k, seen: map[alerts.Hash]time.Time{}}).run)
 		k.work.Go(newVoters(k).run)
+		k.work.Go(k.heir)
 	}
 	return k
 }

@@ -165,7 +165,7 @@ func (c *Cell) receive(peer alerts.StationID, conn net.Conn, r *bufio.Reader, o 
 			break
 		}
 		if say(answer{Says: welcome}) == nil {
-			k.layer.take(conn, r) // raft closes it
+			k.layer.take(peer, conn, r) // raft closes it
 			return
 		}
 	}

@@ -20,6 +20,7 @@ type layer struct {
 
 	accept chan net.Conn
 	closed chan struct{}
+	lost   chan alerts.StationID // whose stream to us broke; one that waits is enough
 
 	mu   sync.Mutex
 	done bool
@@ -31,13 +32,13 @@ var _ raft.StreamLayer = (*layer)(nil)
 func newLayer(c *Cell, e era) *layer {
 	return &layer{
 		c: c, era: e,
-		accept: make(chan net.Conn), closed: make(chan struct{}), open: map[*layerConn]struct{}{},
+		accept: make(chan net.Conn), closed: make(chan struct{}), lost: make(chan alerts.StationID, 1), open: map[*layerConn]struct{}{},
 	}
 }
 
 // take hands raft a stream that another voter opened.
-func (l *layer) take(c net.Conn, r *bufio.Reader) {
-	t := l.track(c, r)
+func (l *layer) take(from alerts.StationID, c net.Conn, r *bufio.Reader) {
+	t := l.track(from, c, r)
 	if t == nil {
 		return
 	}
@@ -58,8 +59,16 @@ func (l *layer) Accept() (net.Conn, error) {
 	}
 }
 
-// Dial implements raft.StreamLayer.
+// Dial implements raft.StreamLayer. A stream to this station itself goes to its own raft, over no wire.
 func (l *layer) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	if self := l.c.cfg.Self; alerts.StationID(to) == self {
+		near, far := net.Pipe()
+		l.take(self, far, bufio.NewReader(far))
+		if t := l.track("", near, bufio.NewReader(near)); t != nil {
+			return t, nil
+		}
+		return nil, net.ErrClosed
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	go func() {
@@ -73,7 +82,7 @@ func (l *layer) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
-	if t := l.track(a.conn, a.r); t != nil {
+	if t := l.track("", a.conn, a.r); t != nil {
 		return t, nil
 	}
 	return nil, net.ErrClosed
@@ -109,13 +118,14 @@ func (a layerAddr) String() string { return string(a) }
 type layerConn struct {
 	net.Conn
 	l    *layer
-	r    *bufio.Reader // what came with the opening, or its answer
+	r    *bufio.Reader    // what came with the opening, or its answer
+	from alerts.StationID // who opened it; empty: we did
 	once sync.Once
 }
 
 // track returns nil, and closes c, once the layer is closed.
-func (l *layer) track(c net.Conn, r *bufio.Reader) *layerConn {
-	t := &layerConn{Conn: c, l: l, r: r}
+func (l *layer) track(from alerts.StationID, c net.Conn, r *bufio.Reader) *layerConn {
+	t := &layerConn{Conn: c, l: l, r: r, from: from}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.done {
@@ -127,7 +137,16 @@ func (l *layer) track(c net.Conn, r *bufio.Reader) *layerConn {
 }
 
 // Read implements net.Conn.
-func (t *layerConn) Read(b []byte) (int, error) { return t.r.Read(b) }
+func (t *layerConn) Read(b []byte) (int, error) {
+	n, err := t.r.Read(b)
+	if err != nil && t.from != "" {
+		select {
+		case t.l.lost <- t.from:
+		default:
+		}
+	}
+	return n, err
+}
 
 // Close implements net.Conn.
 func (t *layerConn) Close() (err error) {

@@ -24,13 +24,16 @@ const (
 )
 
 // whole waits until every station answers, believes every other one alive, and stands at the same entry
-// with nothing pending. It returns how long that took.
+// with nothing pending. It returns how long that took, or what was lacking.
 func (w *weather) whole(ctx context.Context, most time.Duration) (time.Duration, error) {
 	begin := time.Now()
 	for {
 		why := w.lacking(ctx)
 		if why == "" {
 			return time.Since(begin), nil
+		}
+		if time.Since(begin) > healBy/2 {
+			w.lacked = why
 		}
 		if time.Since(begin) > most {
 			return 0, fmt.Errorf("after %v %s", most, why)
@@ -89,7 +92,7 @@ func (w *weather) heal(ctx context.Context, since time.Time) error {
 		return err
 	}
 	if took > healBy {
-		w.note(history.Violation{Check: "Heals", What: fmt.Sprintf("whole again only after %v", took)})
+		w.note(history.Violation{Check: "Heals", What: fmt.Sprintf("whole again only after %v; at the end %s", took, w.lacked)})
 	}
 	w.mu.Lock()
 	w.heals = append(w.heals, took)
