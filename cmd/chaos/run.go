@@ -90,7 +90,7 @@ type weather struct {
 	broken []history.Violation
 	said   map[history.Violation]bool
 	heals  []time.Duration
-	lacked string // what kept the county from being whole when that took long, the last
+	lacked string        // what kept the county from being whole when that took long, the last
 	closed time.Duration // from begun
 }
 
