@@ -192,6 +192,7 @@ func TestKillingTheLeaderWhileAlertsFlow(t *testing.T) {
 	sounded := s.listen("zhangyong", "vol-xu")
 	kiosk := s.signIn("caojiawu-works", map[string]any{"kiosk": true})
 	raised := map[string]time.Time{}
+	late := machineLate(t)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	var killed string
@@ -236,12 +237,46 @@ func TestKillingTheLeaderWhileAlertsFlow(t *testing.T) {
 		}
 		worst = max(worst, at[0].Sub(raised[id]))
 	}
-	t.Logf("leader %s killed; slowest first sight of %d alerts: %v", killed, len(raised), worst)
-	if promise := 500 * time.Millisecond; worst > promise {
-		t.Errorf("an alert was first seen after %v; an election must not hold alarms up for %v", worst, promise)
+	// Each of these may be woken late by a machine that is busy: kiosk, two stations with a write each, the screen.
+	const promise, wakings = 500 * time.Millisecond, 6
+	own := late()
+	t.Logf("leader %s killed; slowest first sight of %d alerts: %v; the machine itself was late by %v", killed, len(raised), worst, own)
+	if worst > promise+wakings*own {
+		t.Errorf("an alert was first seen after %v; an election must not hold alarms up for %v (the machine itself was late by %v)", worst, promise, own)
 	}
 	for name := range s.stations {
 		s.recordedOnce(name, raised)
+	}
+}
+
+// machineLate measures how late this machine wakes a program that waits, from now until the end of the test; late
+// is the worst so far.
+func machineLate(t *testing.T) (late func() time.Duration) {
+	const every = 10 * time.Millisecond
+	var (
+		mu    sync.Mutex
+		worst time.Duration
+		done  = make(chan struct{})
+		g     sync.WaitGroup
+	)
+	g.Go(func() {
+		for {
+			due := time.Now().Add(every)
+			select {
+			case <-done:
+				return
+			case <-time.After(every):
+			}
+			mu.Lock()
+			worst = max(worst, time.Since(due))
+			mu.Unlock()
+		}
+	})
+	t.Cleanup(func() { close(done); g.Wait() })
+	return func() time.Duration {
+		mu.Lock()
+		defer mu.Unlock()
+		return worst
 	}
 }
 
