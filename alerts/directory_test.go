@@ -216,6 +216,52 @@ func TestAMatterGoesToAnotherCellWhole(t *testing.T) {
 	}
 }
 
+// A cell hands a matter over, loses its majority, and goes on from a survivor that lacks the last entries: what stands
+// under their indices now is not taken for what was carried before.
+func TestAMatterIsCarriedFromANewEpochToo(t *testing.T) {
+	a := newStory(t)
+	a.raise("abduction")
+	a.transfer("east")
+	survivor := NewState(cell)
+	for _, e := range a.state.Entries() {
+		survivor.Apply(e)
+	}
+	first := a.event("village", "vol", &Responded{Step: KindAccepted})
+	a.record(first)
+	b := a.other("east")
+	for _, e := range b.carry(a) {
+		b.record(e)
+	}
+	note := a.tell(Accepted, "post", "", &HandedOver{Index: a.now().LastToCarry(), Epoch: 1})
+	if a.now().Departing() {
+		t.Fatal("it is on its way still")
+	}
+
+	survivor.Epoch = 2
+	a.state = survivor
+	second := a.event("village", "vol2", &Responded{Step: KindAccepted})
+	a.record(second) // under the index that the first one had
+	a.record(note)   // it comes back out of the pending set
+	if !a.now().Departing() {
+		t.Error("what the new cell has by the old epoch's count is taken for what it has by the new one's")
+	}
+	a.record(first) // so does this
+	for _, e := range b.carry(a) {
+		b.record(e)
+	}
+	i := b.now()
+	if i.Coming() != 2 {
+		t.Errorf("%d are coming, want both", i.Coming())
+	}
+	seen := map[Hash]int{}
+	for _, l := range i.Log {
+		seen[l.Event.ID]++
+	}
+	if seen[first.ID] != 1 || seen[second.ID] != 1 {
+		t.Errorf("the answers are there %d and %d times, want each once", seen[first.ID], seen[second.ID])
+	}
+}
+
 func TestAMatterComesBack(t *testing.T) {
 	a := newStory(t)
 	a.raise("abduction")

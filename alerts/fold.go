@@ -128,7 +128,9 @@ func (i *Incident) take(l Line, ref Ref) {
 			i.MovedTo, i.Moved = "", nil
 		}
 	case *HandedOver:
-		i.HandedOver = max(i.HandedOver, b.Index)
+		if b.Epoch == 0 || b.Epoch == l.Epoch {
+			i.HandedOver = max(i.HandedOver, b.Index)
+		}
 	default:
 		i.goOn(l, ref)
 	}

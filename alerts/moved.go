@@ -24,8 +24,10 @@ type Carried struct {
 }
 
 // HandedOver notes in the old cell's record how far the new one has the matter: nobody carries that again.
+// It is of the epoch it was made in: in a later one the same index may be another entry's.
 type HandedOver struct {
 	Index uint64 `cbor:"1,keyasint" json:"index"`
+	Epoch uint64 `cbor:"2,keyasint,omitempty" json:"epoch,omitempty"` // 0: of whichever it is recorded in
 }
 
 // Sealed is the last entry of a cell's record. What comes later is its successor's.
@@ -52,7 +54,9 @@ func (r *Rules) judgeCarried(s *State, i *Incident, e Event, by Standing, partia
 	if !ok || !by.Kind.Trusted() || e.Actor != "" {
 		return Verdict{Code: Forbidden}
 	}
-	if i != nil && (c.Index > 0 && c.Index <= i.Carried[c.From] || i.took(c.Event.ID)) {
+	// An old cell that lost its majority and began a new epoch may have other entries under indices that were
+	// carried before: those are new here, whatever their number.
+	if i != nil && (c.Index > 0 && c.Index <= i.Carried[c.From] && i.Line(c.Event.ID) != nil || i.took(c.Event.ID)) {
 		return Verdict{Code: Same, Lost: &Ref{Event: c.Event.ID, By: c.Event.Actor, At: c.At, Kind: c.Event.Kind}}
 	}
 	var had uint64
@@ -60,13 +64,19 @@ func (r *Rules) judgeCarried(s *State, i *Incident, e Event, by Standing, partia
 		had = i.Carried[c.From]
 	}
 	switch {
-	case i == nil && c.Event.Kind != KindRaised, c.Index > 0 && c.Prior > 0 && c.Prior != had && !partial:
+	case i == nil && c.Event.Kind != KindRaised, c.Index > 0 && c.Prior > had && !partial:
 		return Verdict{Code: Parked}
 	case c.judged() && c.Event.Kind != KindRaised, c.judged() && i == nil:
 		return Verdict{Code: Accepted}
 	}
 	inner := c.Event
 	return r.judge(i, inner, c.By, s, partial)
+}
+
+// CarriedHere reports whether i has what stands in another cell's record as l: itself, or, of the raising event,
+// the same alert that was raised here too.
+func (i *Incident) CarriedHere(from CellID, l Line) bool {
+	return l.Index <= i.Carried[from] && (l.Event.Kind == KindRaised || i.Line(l.Event.ID) != nil)
 }
 
 // Departing reports whether the cell that i moved to is not known to have all of it.

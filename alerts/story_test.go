@@ -117,7 +117,7 @@ func (s *story) record(e Event) Verdict {
 	by := standingOf(e)
 	v := s.rules.Judge(s.state, e, by, s.clock)
 	if v.Code != Duplicate && v.Code != Parked {
-		s.state.Apply(Entry{Epoch: 1, Index: s.state.Index + 1, Event: e, Verdict: v, At: s.clock, By: by})
+		s.state.Apply(Entry{Epoch: max(1, s.state.Epoch), Index: s.state.Index + 1, Event: e, Verdict: v, At: s.clock, By: by})
 	}
 	return v
 }

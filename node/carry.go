@@ -77,7 +77,7 @@ func (c *carrier) transfer(i *alerts.Incident, to alerts.CellID) {
 	}
 	c.make(alerts.Event{
 		Cell: i.Cell, Incident: i.ID, Prev: newest(i.Heads), Saw: i.Latest[alerts.FieldHome].Event, Kind: alerts.KindTransferred,
-		Body: &alerts.Transferred{To: to, Reason: "by the directory"},
+		Body: &alerts.Transferred{To: to},
 	})
 }
 
@@ -88,7 +88,7 @@ func (c *carrier) carry(cell alerts.CellID, i *alerts.Incident) {
 	if to == cell {
 		return // it came back by a merge: it is here
 	}
-	there := c.there(to, cell, i.ID)
+	there := c.there(to, cell, i)
 	prior, all := i.HandedOver, true
 	if to != i.MovedTo {
 		prior = 0 // the successor has what was handed over from its predecessor, not from here
@@ -98,7 +98,7 @@ func (c *carrier) carry(cell alerts.CellID, i *alerts.Incident) {
 		if l.Index <= i.HandedOver || l.Event.Kind == alerts.KindHandedOver {
 			continue
 		}
-		has := there[l.Index]
+		has := there[l.Event.ID]
 		if !has.sent {
 			has.event, has.sent = c.wrap(to, cell, l, prior, before)
 		}
@@ -109,8 +109,10 @@ func (c *carrier) carry(cell alerts.CellID, i *alerts.Incident) {
 		prior = l.Index
 	}
 	if all {
+		status, _ := c.n.county.Status(cell)
 		c.make(alerts.Event{
-			Cell: cell, Incident: i.ID, Prev: newest(i.Heads), Kind: alerts.KindHandedOver, Body: &alerts.HandedOver{Index: i.LastToCarry()},
+			Cell: cell, Incident: i.ID, Prev: newest(i.Heads), Kind: alerts.KindHandedOver,
+			Body: &alerts.HandedOver{Index: i.LastToCarry(), Epoch: status.Epoch},
 		})
 	}
 }
@@ -130,20 +132,22 @@ type has struct {
 }
 
 // there is what is known here of the entries of an incident that were carried from one cell to another.
-func (c *carrier) there(to, from alerts.CellID, in alerts.IncidentID) map[uint64]has {
-	out := map[uint64]has{}
-	for _, e := range c.n.pending(to, in) {
+func (c *carrier) there(to, from alerts.CellID, old *alerts.Incident) map[alerts.Hash]has {
+	out := map[alerts.Hash]has{}
+	for _, e := range c.n.pending(to, old.ID) {
 		if b, ok := e.Body.(*alerts.Carried); ok && b.From == from {
-			out[b.Index] = has{event: e.ID, sent: true, sure: out[b.Index].sure || c.n.county.Sure(e.ID)}
+			out[b.Event.ID] = has{event: e.ID, sent: true, sure: out[b.Event.ID].sure || c.n.county.Sure(e.ID)}
 		}
 	}
 	c.n.read(to, func(s *alerts.State) {
-		i, ok := s.Incident(in)
+		i, ok := s.Incident(old.ID)
 		if !ok {
 			return
 		}
-		for index := uint64(1); index <= i.Carried[from]; index++ {
-			out[index] = has{event: out[index].event, sent: true, sure: true}
+		for _, l := range old.Log {
+			if i.CarriedHere(from, l) {
+				out[l.Event.ID] = has{event: out[l.Event.ID].event, sent: true, sure: true}
+			}
 		}
 	})
 	return out

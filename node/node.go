@@ -126,6 +126,7 @@ func (n *Node) load() (err error) {
 	if n.ring, err = trust.NewRing(n.identity.Root, filepath.Join(n.cfg.Dir, ringDir)); err != nil {
 		return err
 	}
+	n.onClose(n.ring.Close)
 	if _, err := n.ring.Add(n.identity.Cert.Raw); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"hivemesh/alerts"
+	"hivemesh/cluster/trust"
 	"hivemesh/cluster/wire"
 	"hivemesh/node/web"
 )
@@ -303,7 +304,7 @@ func (n *Node) Verify(token string) ([]byte, alerts.StationID, error) {
 	}
 	by := alerts.StationID(f.Station)
 	if !n.ring.Has(by) && len(f.Cert) > 0 {
-		if _, err := n.ring.Add(f.Cert); err != nil {
+		if _, err := n.ring.Add(f.Cert); err != nil && !errors.Is(err, trust.ErrNotKept) {
 			return nil, "", fmt.Errorf("session token: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"hivemesh/alerts"
 	"hivemesh/cluster/disk"
@@ -23,8 +24,12 @@ var (
 	ErrNotKept   = errors.New("certificate could not be kept on disk")
 )
 
-// certEnd ends the file name of a certificate.
-const certEnd = ".crt"
+const (
+	certEnd = ".crt" // of a certificate's file name
+	// certPatience is how long the disk may hold up an event whose maker's certificate has just come, or the
+	// first connection with a station: a good disk takes some milliseconds, and an alarm waits for no bad one.
+	certPatience = 200 * time.Millisecond
+)
 
 // UnknownOrigin says that a station's certificate is missing here: ask whoever sent the event for it.
 type UnknownOrigin struct{ Station alerts.StationID }
@@ -35,6 +40,9 @@ func (u *UnknownOrigin) Error() string { return "unknown origin " + string(u.Sta
 type Ring struct {
 	root *x509.Certificate
 	dir  string
+
+	write  func(path string, der []byte) error // writeCert, but where a test has a disk that hangs
+	writes sync.WaitGroup                      // certificates on their way to the disk
 
 	mu       sync.RWMutex
 	stations map[alerts.StationID]member
@@ -53,7 +61,7 @@ func (m member) key() ed25519.PublicKey { return m.cert.PublicKey.(ed25519.Publi
 // NewRing opens the ring kept in dir, which is made if need be; an empty dir keeps it in memory only.
 func NewRing(root *x509.Certificate, dir string) (*Ring, error) {
 	r := &Ring{
-		root: root, dir: dir, stations: make(map[alerts.StationID]member),
+		root: root, dir: dir, write: writeCert, stations: make(map[alerts.StationID]member),
 		gone: make(map[alerts.StationID]Notice), knows: make(map[alerts.StationID]map[alerts.StationID]bool),
 	}
 	if dir == "" {
@@ -119,8 +127,7 @@ func (r *Ring) Add(der []byte) (alerts.StationID, error) {
 	if err != nil || !isNew || r.dir == "" {
 		return who.Station, err
 	}
-	// Outside the lock: a disk that hangs must not hold up the checking of events.
-	if err := writeCert(filepath.Join(r.dir, string(who.Station)+certEnd), der); err != nil {
+	if err := r.keep(who.Station, der); err != nil {
 		return who.Station, fmt.Errorf("%w: %s: %w", ErrNotKept, who.Station, err)
 	}
 	return who.Station, nil
@@ -135,6 +142,35 @@ func (r *Ring) parse(der []byte) (*x509.Certificate, Who, error) {
 		}
 	}
 	return parseStation(r.root, der)
+}
+
+// keep writes a certificate, outside the lock, and waits for it only so long: what takes longer is written all the
+// same, behind whoever brought it.
+func (r *Ring) keep(s alerts.StationID, der []byte) error {
+	done := make(chan error, 1)
+	r.writes.Go(func() { done <- r.write(filepath.Join(r.dir, string(s)+certEnd), der) })
+	late := time.NewTimer(certPatience)
+	defer late.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-late.C:
+		return disk.ErrHangs
+	}
+}
+
+// Close waits for certificates on their way to the disk, as long as one that hangs is waited for.
+func (r *Ring) Close() error {
+	done := make(chan struct{})
+	go func() { defer close(done); r.writes.Wait() }()
+	late := time.NewTimer(disk.ClosePatience)
+	defer late.Stop()
+	select {
+	case <-done:
+		return nil
+	case <-late.C:
+		return fmt.Errorf("the ring of certificates: %w", disk.ErrHangs)
+	}
 }
 
 func (r *Ring) put(m member) (isNew bool, err error) {

@@ -27,7 +27,7 @@ func countyKinds(t *testing.T) map[string]alerts.Event {
 	bodies := map[string]alerts.Body{
 		"transferred": &alerts.Transferred{To: "caojiawu", Reason: "已过界"},
 		"carried":     &carried,
-		"handed_over": &alerts.HandedOver{Index: 12},
+		"handed_over": &alerts.HandedOver{Index: 12, Epoch: 2},
 		"sealed":      &alerts.Sealed{Into: "yongqing", By: alerts.Hash{8}},
 		"cell_changed": &alerts.CellChanged{
 			Cell: "caojiawu", Townships: []string{"曹家务乡"}, Stations: []alerts.StationID{"c1"}, Voters: 3, Founders: []alerts.StationID{"c1"}, Into: "yongqing",

@@ -201,7 +201,7 @@ test('a desk transfers a matter to another cell, which works it on to its end', 
 
   await queue(there).getByRole('button', { name: /火情/ }).click();
   await detail(there).getByRole('definition').filter({ hasText: '曹家务乡' }).waitFor();
-  await detail(there).getByText('移交 caojiawu 片区').first().waitFor();
+  await detail(there).getByText('移交给：曹家务乡').first().waitFor();
   await shot(there, 'dispatch-transferred');
   await detail(there).getByRole('button', { name: '办结' }).click();
   const end = there.page.getByRole('dialog');

@@ -114,7 +114,8 @@ export const en: Record<keyof typeof zh, string> = {
   'kind.resolved': 'Resolved',
   'kind.cancelled': 'Cancelled',
   'kind.stood_down': 'Stood down',
-  'kind.transferred': 'Transferred to cell {cell}',
+  'kind.transferred': 'Transferred to {cell}',
+  'kind.transferred.directory': 'Went to {cell} with its township',
   'kind.handed_over': 'Handed over',
   'kind.other': 'Other ({kind})',
 

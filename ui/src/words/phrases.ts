@@ -71,7 +71,7 @@ export function codedWords(list: readonly { id: string; name: Text }[] | undefin
 const text = (v: unknown): string => (typeof v === 'string' ? v : '');
 
 /** What a line of the timeline says happened. */
-export function lineWords(line: Line, personName: (id: string) => string): string {
+export function lineWords(line: Line, personName: (id: string) => string, cellName: (id: string) => string): string {
   const body = line.body ?? {};
   switch (line.kind) {
     case 'emergency_called':
@@ -88,7 +88,7 @@ export function lineWords(line: Line, personName: (id: string) => string): strin
     case 'assigned':
       return say('kind.assigned', { person: personName(text(body['person'])) });
     case 'transferred':
-      return say('kind.transferred', { cell: text(body['to']) });
+      return say(line.by ? 'kind.transferred' : 'kind.transferred.directory', { cell: cellName(text(body['to'])) });
     case 'level_changed':
       return say('kind.level_changed', { level: sayName('level', text(body['level'])) });
     case 'feedback':

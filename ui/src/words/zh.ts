@@ -114,7 +114,8 @@ export const zh = {
   'kind.resolved': '办结',
   'kind.cancelled': '撤销',
   'kind.stood_down': '解除告警',
-  'kind.transferred': '移交 {cell} 片区',
+  'kind.transferred': '移交给：{cell}',
+  'kind.transferred.directory': '按片区划分转到：{cell}',
   'kind.handed_over': '移交完成',
   'kind.other': '其他（{kind}）',
 
