@@ -37,12 +37,14 @@ type DB struct {
 	db     *bbolt.DB
 	late   time.Duration // how long Close waits
 	broken atomic.Bool   // a page that could not be read ended a write: bbolt may hold its lock for ever
+
+	refresh refresher
 }
 
 // Open opens a file, or makes it with these buckets. One that has them already is not written to, so that a
 // station starts on a full disk. Errors: ErrDamaged, ErrInUse, or what the disk said.
 func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
-	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: ClosePatience}
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: ClosePatience, refresh: refresher{open: openDirect}}
 	if err := b.before(Opens); err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -62,7 +64,7 @@ func (d *Disk) Open(store, cell, path string, buckets ...[]byte) (*DB, error) {
 
 // Peek opens a file for reading only, as on a disk that takes no writes.
 func (d *Disk) Peek(store, cell, path string) (*DB, error) {
-	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: ClosePatience}
+	b := &DB{d: d, op: Op{Store: store, Cell: cell}, late: ClosePatience, refresh: refresher{open: openDirect}}
 	if err := b.before(Reads); err != nil {
 		return nil, err
 	}
@@ -182,7 +184,10 @@ func (b *DB) Close() error {
 		return nil
 	}
 	done := make(chan error, 1)
-	go func() { done <- Guarded(b.db.Close) }()
+	go func() {
+		b.refresh.wg.Wait()
+		done <- Guarded(b.db.Close)
+	}()
 	late := time.NewTimer(b.late)
 	defer late.Stop()
 	select {

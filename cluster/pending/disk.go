@@ -171,6 +171,9 @@ func (s *Set) scrub() {
 	if s.db == nil {
 		return
 	}
+	s.db.Refresh(disk.RefreshBytes, func(rewritten int, err error) {
+		s.log.Warn("the disk had lost what is in memory, and it is written again", zap.Int("pieces", rewritten), zap.Error(err))
+	})
 	raws := s.nextToScrub()
 	var lost []alerts.Hash
 	err := s.db.View(func(tx *bbolt.Tx) error {
