@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,6 +77,13 @@ func (c *Cell) mend(lost span) error {
 	if err != nil || !ok {
 		return errors.Join(fmt.Errorf("before entry %d: %w", lost.from, errHole), err)
 	}
+	if raws := c.remembered(lost, chain); raws != nil {
+		if err := c.store.Fill(raws); err != nil {
+			return err
+		}
+		c.log.Warn("entries lost here were written again from memory", zap.Uint64("from", lost.from), zap.Uint64("to", lost.upto))
+		return nil
+	}
 	err = errNobody
 	for _, from := range slices.Concat(c.voters(), c.cfg.Founders, c.cfg.Alive()) {
 		if from == c.cfg.Self {
@@ -96,6 +104,30 @@ func (c *Cell) mend(lost span) error {
 		return nil
 	}
 	return err
+}
+
+// remembered makes lost entries anew from the fold, which was made of them: so a station alone in its village mends
+// itself. nil: the fold does not have all of them; it keeps no duplicates, which other stations have.
+func (c *Cell) remembered(lost span, chain alerts.Hash) []Raw {
+	var entries []alerts.Entry
+	c.Read(func(s *alerts.State) {
+		all := s.Entries()
+		at, _ := slices.BinarySearchFunc(all, lost.from, func(e alerts.Entry, index uint64) int { return cmp.Compare(e.Index, index) })
+		entries = slices.Clone(all[at:min(uint64(len(all)), uint64(at)+lost.upto-lost.from+1)])
+	})
+	out := make([]Raw, 0, len(entries))
+	for _, e := range entries {
+		b, err := wire.EncodeEntry(e)
+		if err != nil || e.Index != lost.from+uint64(len(out)) || wire.Chain(chain, b) != e.Chain {
+			return nil
+		}
+		chain = e.Chain
+		out = append(out, Raw{Index: e.Index, Bytes: b, Chain: chain})
+	}
+	if len(out) == 0 || out[len(out)-1].Index != lost.upto || !c.leadsOn(out[len(out)-1]) {
+		return nil
+	}
+	return out
 }
 
 // leadsOn reports whether the entry after this one, or the fold's head if there is none, is upon its hash.

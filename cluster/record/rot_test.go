@@ -61,6 +61,39 @@ func TestARottenEntryIsFetchedAgain(t *testing.T) {
 	})
 }
 
+// A voter with nobody to ask mends itself while it runs: rotten entries, and a file that lost its end.
+func TestALoneVoterMendsItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCounty(t, []alerts.StationID{"post"})
+		c.leader()
+		for range 5 {
+			c.raise("post")
+		}
+		c.eventually(10*time.Second, "recorded", c.allRecorded("post"))
+		cell := c.up["post"].cell
+		whole := func() bool {
+			got, err := cell.Entries(1, 100)
+			s := cell.Status()
+			return err == nil && uint64(len(got)) == s.Index && cell.store.Kept() == s.Index && s.Err == nil
+		}
+		c.must(cell.store.Settle())
+		for _, index := range []uint64{2, cell.fold.Head().Index} {
+			db, err := cell.store.db.open()
+			c.must(err)
+			rot(t, db, bucketEntries, key(index))
+			if got, err := cell.Entries(index, 1); err == nil {
+				t.Errorf("a rotten entry was served: %v", got)
+			}
+			c.eventually(2*scrubEvery, "written again", whole)
+		}
+		c.must(os.Truncate(filepath.Join(c.dir, "post", "record.db"), 2*4096))
+		c.raise("post")
+		c.eventually(2*scrubEvery, "recorded in a new file, which has all", func() bool { return c.allRecorded("post")() && whole() })
+		c.checkRecords()
+		c.end()
+	})
+}
+
 // A log that is in the record already is not missed: a snapshot takes its place.
 func TestARottenLogIsReplacedByASnapshot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
