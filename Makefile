@@ -5,7 +5,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GO_FILES    = $(shell git ls-files -co --exclude-standard '*.go')
 
 .DEFAULT_GOAL := help
-.PHONY: help run build ui test browser check fuzz bench sim chaos mutants clean
+.PHONY: help run build ui test browser check fuzz bench sim scale chaos mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,11 @@ SEEDS ?= 300
 SEED  ?= 1
 sim: ## let SEEDS counties live through their faults in virtual time, from SEED on, and check each
 	go test ./node/sim -run 'TestCounty$$' -count=1 -timeout 0 -seeds $(SEEDS) -seed $(SEED)
+
+STATIONS ?= 200
+LOSS     ?= 0
+scale: ## a county of STATIONS stations in virtual time: what grows; LOSS=0.33 loses a third of the packets
+	go test ./node/sim -run 'TestScale$$' -count=1 -timeout 0 -stations $(STATIONS) -loss $(LOSS)
 
 MINUTES ?= 5
 CHAOS_TOOLS = ip:iproute2 nft:nftables tc:iproute2 strace:strace

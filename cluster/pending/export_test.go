@@ -47,7 +47,7 @@ func Reader(ring *trust.Ring, set *Set) func(t *testing.T, b []byte) {
 	s := &Sync{cfg: SyncConfig{Ring: ring, Set: set, Heads: func() []Head { return []Head{{Cell: "yongqing"}} }}, take: l.take}
 	s.ctx = context.Background()
 	return func(t *testing.T, b []byte) {
-		in := &inbound{l: l, peer: "thief", held: held{t: l.take}, acks: make(chan taken, 1), asks: make(chan alerts.StationID, 1)}
+		in := &inbound{l: l, peer: "thief", held: held{t: l.take}, acks: make(chan *taken, 1), asks: make(chan alerts.StationID, 1)}
 		reads(t, b, maxFrame, func(f frame) { in.take(f) })
 		if in.held.size > maxHeld {
 			t.Errorf("%d events wait for certificates", in.held.size)

@@ -21,7 +21,7 @@ type inbound struct {
 	peer alerts.StationID
 	conn net.Conn
 	held held
-	acks chan taken // wait for the disk, in order
+	acks chan *taken // wait for the disk, in order; a station has many streams, and most of them hold none
 	asks chan alerts.StationID
 	over chan struct{} // the stream has ended
 }
@@ -35,7 +35,7 @@ func (l *Links) serve(peer alerts.StationID, c net.Conn) {
 	defer l.leave(peer, c)
 	in := &inbound{
 		l: l, peer: peer, conn: c, held: held{t: l.take},
-		acks: make(chan taken, maxAcks), asks: make(chan alerts.StationID, maxHeld),
+		acks: make(chan *taken, maxAcks), asks: make(chan alerts.StationID, maxHeld),
 		over: make(chan struct{}),
 	}
 	var wg sync.WaitGroup
@@ -124,7 +124,7 @@ func (in *inbound) event(raw []byte, hops uint64) {
 		return // who handed it on does not count who keeps it
 	}
 	select {
-	case in.acks <- k:
+	case in.acks <- &k:
 	default:
 	}
 }
@@ -133,7 +133,7 @@ func (in *inbound) event(raw []byte, hops uint64) {
 // the disk.
 func (in *inbound) answer() {
 	acks := in.acks
-	var first taken
+	var first *taken
 	var disk <-chan error // of first; nil: nothing waits, and the next of acks may come
 	for {
 		var f frame
@@ -170,7 +170,7 @@ func (in *inbound) answer() {
 }
 
 // gather adds what else is on disk by now; ok: more is the first that is not.
-func (in *inbound) gather(f *frame) (more taken, ok bool) {
+func (in *inbound) gather(f *frame) (more *taken, ok bool) {
 	for {
 		select {
 		case k := <-in.acks:
@@ -183,7 +183,7 @@ func (in *inbound) gather(f *frame) (more taken, ok bool) {
 				return k, true
 			}
 		default:
-			return taken{}, false
+			return nil, false
 		}
 	}
 }

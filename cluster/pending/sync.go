@@ -22,8 +22,12 @@ const (
 	exchangeTime = 30 * time.Second
 	// idleTime is how long a connection is held for the next exchange: with a handful of peers, for ever.
 	idleTime = 2 * time.Minute
-	// maxIdle bounds the connections held open to peers: in a big county most are met once an hour.
-	maxIdle = 16
+	// maxIdle bounds the connections held open to peers: those in reach in a big county, where most others are met
+	// once a day.
+	maxIdle = 32
+	// strangerEvery is the how manyth comparison is with anybody, where the others are with those in reach: a stranger
+	// costs a handshake of 4 KB.
+	strangerEvery = 15
 	// maxTurns bounds the messages of one exchange; six are the usual most.
 	maxTurns = 12
 )
@@ -43,7 +47,7 @@ type SyncConfig struct {
 	Ring       *trust.Ring
 	Set        *Set
 	Peers      func() []Peer // whom to compare with; without this station itself
-	Met        func() []Peer // of them, those in reach now: every other comparison is with one of these; nil: all alike
+	Met        func() []Peer // of them, those in reach now, with whom most comparisons are; nil: all alike
 	Heads      func() []Head // of the cells that this station follows
 	Lanes      func() []Lane // of every cell of which an alarm is known to be open here; nil: none
 	Holder     LaneHolder    // answers for single events of lanes; nil where Lanes is
@@ -107,13 +111,13 @@ func (s *Sync) Stats() Stats { return s.take.stats() }
 func (s *Sync) run() {
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
-	for near := false; ; {
+	for round := 1; ; {
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-tick.C:
 			peers := s.cfg.Peers()
-			if near = !near && s.cfg.Met != nil; near {
+			if round++; s.cfg.Met != nil && round%strangerEvery != 0 {
 				if met := s.cfg.Met(); len(met) > 0 {
 					peers = met
 				}
