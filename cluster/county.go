@@ -70,6 +70,7 @@ type County struct {
 	port     *trust.Port
 	news     *trust.News
 	compares compares
+	caution  caution
 	evens    evens
 	began    time.Time
 	nearby   nearby
@@ -106,6 +107,7 @@ func Open(cfg Config) (_ *County, err error) {
 	c.lanes.sure, c.lanes.ended = map[alerts.Hash]pending.Done{}, map[farKey]time.Time{}
 	c.evens.at, c.evens.far = map[alerts.CellID]time.Time{}, map[alerts.Hash]bool{}
 	c.compares.last = map[alerts.StationID]time.Time{}
+	c.caution.over = make(chan struct{})
 	c.postless.Store(&map[alerts.CellID]bool{})
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	defer func() {
@@ -131,8 +133,8 @@ func Open(cfg Config) (_ *County, err error) {
 	if err := c.openRecords(); err != nil {
 		return nil, err
 	}
+	c.openNews() // first: links and syncs wait for it
 	c.openLinks()
-	c.openNews()
 	c.openLeave()
 	if cfg.Join != nil {
 		c.port.HandleJoin(cfg.Join)

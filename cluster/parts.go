@@ -105,13 +105,13 @@ func (c *County) pendingChanged(e alerts.Event, added bool) {
 func (c *County) openLinks() {
 	c.links = pending.OpenLinks(pending.LinksConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Keep: keptStreams, Reach: c.reach, Wants: c.wants, Recorded: c.isRecorded,
-		OnKept: c.kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Log: c.log.Named("flash"),
+		OnKept: c.kept, OnCast: c.cfg.Events.Cast, OnExpelled: c.meetSoon, Ready: c.awaitNews, Log: c.log.Named("flash"),
 	})
 	c.onClose(c.links.Close)
 	c.swaps = pending.OpenSync(pending.SyncConfig{
 		Port: c.port, Ring: c.cfg.Ring, Set: c.set, Peers: c.peers, Met: c.met, Recorded: c.isRecorded, OnEvent: c.links.Relay,
 		Heads: c.heads, Lanes: c.lanesNow, Holder: c, Behind: c.behind, Older: c.older,
-		OnKept: c.kept, OnEven: c.even, OnExpelled: c.meetSoon, Log: c.log.Named("sync"),
+		OnKept: c.kept, OnEven: c.even, OnExpelled: c.meetSoon, Ready: c.awaitNews, Log: c.log.Named("sync"),
 	})
 	c.onClose(c.swaps.Close)
 }

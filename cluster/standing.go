@@ -29,6 +29,15 @@ type compares struct {
 	wg   sync.WaitGroup
 }
 
+// work does something that close waits for, unless it is too late.
+func (k *compares) work(f func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.over {
+		k.wg.Go(f)
+	}
+}
+
 func (k *compares) close() {
 	k.mu.Lock()
 	k.over = true
@@ -47,6 +56,9 @@ func (c *County) openNews() {
 	c.cfg.Ring.OnNotice(func(n trust.Notice) {
 		c.log.Warn("a station is no longer of the county", zap.String("station", string(n.Station)), zap.Stringer("why", n.Why))
 		c.standing()
+		if n.Why == trust.Expelled {
+			c.compares.work(func() { c.disown(n) })
+		}
 	})
 	c.cfg.Keys.OnTake(c.standing)
 }
@@ -62,8 +74,62 @@ func (c *County) standing() {
 
 // compare meets a station that, by its hints, knows something else of others' standing.
 func (c *County) compare(m gossip.Member) {
-	if m.Alive && m.Station != c.cfg.Identity.Station && m.Trust != c.news.Digest() {
+	if m.Alive && m.Station != c.cfg.Identity.Station && (m.Trust != c.news.Digest() || !c.hasNews()) {
 		c.meetSoon(m.Station)
+	}
+}
+
+// newsWait is how long a station that has just started waits, once, for the first other station's news before it
+// takes the first event: nobody it meets may know any, and a pair that is cut off must work.
+const newsWait = 2 * time.Second
+
+// caution is the wait for the first news.
+type caution struct {
+	once sync.Once
+	over chan struct{} // closed newsWait after the first event came
+}
+
+func (c *County) hasNews() bool {
+	select {
+	case <-c.news.Met():
+		return true
+	default:
+		return false
+	}
+}
+
+// awaitNews holds up events of others until one of them has told who is no longer of the county, at most newsWait.
+func (c *County) awaitNews() {
+	if c.hasNews() {
+		return
+	}
+	c.caution.once.Do(func() { time.AfterFunc(newsWait, func() { close(c.caution.over) }) })
+	select {
+	case <-c.news.Met():
+	case <-c.caution.over:
+	case <-c.ctx.Done():
+	}
+}
+
+// disown drops what came from a station since it was expelled and is not recorded: this station did not know yet.
+// What the others hold of it from before comes back from them. Clocks may be off, so it is counted back from now by
+// the time that the county agrees on.
+func (c *County) disown(n trust.Notice) {
+	since := time.Now().Add(-c.Now().Sub(time.Unix(n.At, 0)))
+	gone := map[alerts.CellID][]alerts.Hash{}
+	events := c.set.CameAfter(n.Station, since)
+	for _, e := range events {
+		if !c.isRecorded(e.Cell, e.Incident, e.ID) {
+			gone[e.Cell] = append(gone[e.Cell], e.ID)
+		}
+	}
+	for cell, ids := range gone {
+		c.set.Remove(cell, ids)
+		c.log.Warn("dropped what came from an expelled station since its expulsion", zap.String("station", string(n.Station)),
+			zap.String("cell", string(cell)), zap.Int("events", len(ids)))
+	}
+	for _, e := range events {
+		c.cfg.Events.Pending(e) // it is to be shown without it
 	}
 }
 

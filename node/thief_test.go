@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,4 +98,67 @@ func (m *mesh) knock(who, at, proto string) (said []byte, err error) {
 		err = io.EOF
 	}
 	return said, err
+}
+
+// A station that was off, or cut off with the thief, when that was expelled: the thief is the first, or the only one,
+// it meets, and says nothing of it. What it says sounds there, for nobody can know. When an honest station comes, what
+// came since the expulsion is dropped, and whoever's device sounded is told that it is over; what came before stands.
+func TestAThiefThatKeepsQuiet(t *testing.T) {
+	for name, off := range map[string]bool{"to one that was off": true, "to one that is cut off with it": false} {
+		t.Run(name, func(t *testing.T) {
+			inCounty(t, LinksLAN, func(m *mesh) { keepQuiet(m, off) })
+		})
+	}
+}
+
+func keepQuiet(m *mesh, off bool) {
+	t, thief, late := m.t, caojiawu, works
+	others := []string{post, xinzhuang, zhangyong}
+	m.net.Split([]string{thief, late}, others)
+	time.Sleep(30 * time.Second)
+	early, _, _ := m.raise(thief, scene("abduction", "zhangyong", "before"))
+	m.known(late, early)
+	if off {
+		m.stop(late)
+	}
+	time.Sleep(time.Minute)
+	m.expel(thief)
+	time.Sleep(time.Minute)
+	if off {
+		m.start(late)
+	}
+	m.eventually(time.Minute, "the two have met", func() bool { return slices.Contains(m.aliveAt(late), thief) && slices.Contains(m.aliveAt(thief), late) })
+	device := m.screen("vol-xu", late, nil)
+	id, _, _ := m.raise(thief, scene("abduction", "zhangyong", "since"))
+	m.known(late, id)
+	device.hears(id, 5*time.Second)
+
+	m.net.Heal()
+	m.eventually(time.Minute, "the news has come, and what the thief said since is gone", func() bool {
+		_, told := m.nodes[late].ring.Gone(alerts.StationID(thief))
+		_, known := m.nodes[late].Incident(incidentID(id))
+		return told && !known
+	})
+	m.eventually(5*time.Second, "the device is told that it is over", func() bool {
+		device.mu.Lock()
+		defer device.mu.Unlock()
+		return device.ended[id] > 0
+	})
+	m.eventually(time.Minute, "what it said before is recorded", func() bool {
+		for _, s := range append(others, late) {
+			if i, ok := m.nodes[s].Incident(incidentID(early)); !ok || i.Log[0].Provisional {
+				return false
+			}
+		}
+		return true
+	})
+	time.Sleep(time.Minute)
+	for _, s := range append(others, late) {
+		if _, known := m.nodes[s].Incident(incidentID(id)); known {
+			t.Errorf("%s has what the thief said", s)
+		}
+	}
+	if _, known := m.nodes[thief].Incident(incidentID(id)); !known {
+		t.Error("the thief itself has it no more: this shows nothing")
+	}
 }

@@ -261,8 +261,14 @@ func (v *view) look(t touched) (web.Change, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if i == nil {
+		before := v.incidents[t.in]
 		v.forget(t.in) // pending events whose raising event has not come yet, or all was dropped
-		return web.Change{}, false
+		if before == nil || !before.AlarmOpen() {
+			return web.Change{}, false
+		}
+		over := *before // of an expelled station: whoever's device sounds is told that it is over
+		over.Ended = &alerts.Ref{Kind: alerts.KindStoodDown, By: over.RaisedBy, At: time.Now()}
+		return web.Change{Incident: &over, Cursor: v.cursors[over.Cell]}, true
 	}
 	if v.hold(t, i) {
 		return web.Change{}, false // late news

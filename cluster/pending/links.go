@@ -53,7 +53,9 @@ type LinksConfig struct {
 	// OnExpelled hears who brought an event of an expelled station; may be nil. It is taken from those of whom is
 	// known that they know of the expulsion, since these held it before.
 	OnExpelled func(from alerts.StationID)
-	Log        *zap.Logger
+	// Ready is called before an event is taken in, by whoever reads a peer's stream, and may wait a little; may be nil.
+	Ready func()
+	Log   *zap.Logger
 }
 
 // Stats counts what went over links or through syncs since the start.
@@ -94,7 +96,7 @@ func OpenLinks(cfg LinksConfig) *Links {
 		cfg: cfg, take: newTaker(cfg.Ring, cfg.Set, cfg.Recorded), wake: make(chan struct{}, 1), seen: newSeen(),
 		links: map[alerts.StationID]*link{}, in: map[alerts.StationID]net.Conn{},
 	}
-	l.take.refused = cfg.OnExpelled
+	l.take.refused, l.take.ready = cfg.OnExpelled, cfg.Ready
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	cfg.Port.Handle(trust.ProtoMesh, l.serve)
 	l.wg.Go(l.run)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -50,6 +51,7 @@ type item struct {
 	e       alerts.Event
 	seq     uint64
 	kept    bool
+	came    time.Time // when it was put; zero: before this start
 	waiters []chan error
 }
 
@@ -101,6 +103,7 @@ func (s *Set) Put(e alerts.Event) (kept <-chan error, added bool) {
 	it, known := s.items[e.ID]
 	if !known {
 		it = s.insert(e)
+		it.came = time.Now()
 	}
 	s.mu.Unlock()
 	if !known {
@@ -214,6 +217,19 @@ func (s *Set) Count(c alerts.CellID) int {
 		return 0
 	}
 	return len(s.cells[c].items)
+}
+
+// CameAfter are a station's events that came here after a moment, in no order. Those that were here before this start
+// are not among them.
+func (s *Set) CameAfter(maker alerts.StationID, moment time.Time) (out []alerts.Event) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, it := range s.items {
+		if it.e.Station == maker && !it.came.IsZero() && it.came.After(moment) {
+			out = append(out, it.e)
+		}
+	}
+	return out
 }
 
 // Event is the one of that name.

@@ -58,6 +58,7 @@ type SyncConfig struct {
 	OnKept     func(event alerts.Hash, by alerts.StationID)                  // a peer has it on disk; may be nil
 	OnEven     func(cell alerts.CellID, with alerts.StationID)               // both have the same events pending; may be nil
 	OnExpelled func(from alerts.StationID)                                   // as LinksConfig's
+	Ready      func()                                                        // as LinksConfig's
 	Log        *zap.Logger
 }
 
@@ -90,7 +91,7 @@ func OpenSync(cfg SyncConfig) *Sync {
 		cfg: cfg, take: newTaker(cfg.Ring, cfg.Set, cfg.Recorded), poke: make(chan alerts.StationID, maxIdle),
 		busy: map[alerts.StationID]bool{}, idle: map[alerts.StationID]*talk{}, in: map[net.Conn]struct{}{},
 	}
-	s.take.refused = cfg.OnExpelled
+	s.take.refused, s.take.ready = cfg.OnExpelled, cfg.Ready
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	cfg.Port.Handle(trust.ProtoSync, s.serve)
 	s.wg.Go(s.run)

@@ -28,6 +28,7 @@ type taker struct {
 	ring     *trust.Ring
 	set      *Set
 	recorded func(alerts.CellID, alerts.IncidentID, alerts.Hash) bool
+	ready    func()                      // waits until events may be taken; nil: they may
 	refused  func(from alerts.StationID) // brought an expelled station's event; nil: nobody wants to know
 
 	mu sync.Mutex
@@ -50,6 +51,9 @@ type taken struct {
 
 // event checks and puts. unknown names the maker whose certificate is missing. ok false: dropped, counted.
 func (t *taker) event(raw []byte, from alerts.StationID) (_ taken, unknown alerts.StationID, ok bool) {
+	if t.ready != nil {
+		t.ready()
+	}
 	e, err := t.ring.Admit(raw, from)
 	var stranger *trust.UnknownOrigin
 	switch {

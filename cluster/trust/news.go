@@ -40,6 +40,8 @@ type News struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	fresh  chan struct{} // something is known here that may be news to others
+	once   sync.Once
+	met    chan struct{} // closed when news have been evened out with another station
 	wg     sync.WaitGroup
 }
 
@@ -54,7 +56,7 @@ type newsFrame struct {
 
 // OpenNews answers other stations, and tells them what comes in. peers may be nil.
 func OpenNews(port *Port, keys *Keys, peers func() []string, log *zap.Logger) *News {
-	n := &News{port: port, ring: port.ring, keys: keys, peers: peers, log: log, fresh: make(chan struct{}, 1)}
+	n := &News{port: port, ring: port.ring, keys: keys, peers: peers, log: log, fresh: make(chan struct{}, 1), met: make(chan struct{})}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	port.Handle(ProtoNews, n.serve)
 	n.ring.OnNotice(func(Notice) { n.wake() })
@@ -178,7 +180,11 @@ func (n *News) even(peer alerts.StationID, theirs []byte) {
 	if string(theirs) == string(n.digest()) {
 		n.ring.agreed(peer)
 	}
+	n.once.Do(func() { close(n.met) })
 }
+
+// Met is closed once another station has told what it knows, since this start.
+func (n *News) Met() <-chan struct{} { return n.met }
 
 // say sends our digest, and all we know if it is not theirs; theirs nil: not known yet. Who is no longer of the
 // county learns that much, and no key.
