@@ -134,10 +134,11 @@ func NewToken(dir string, w trust.Who, addrs []string, life time.Duration) (stri
 // Join brings this machine into a county with a token and writes the station into cfg.Dir.
 // cfg.Seeds, Links and Demo are taken from the county.
 func Join(ctx context.Context, token string, wish alerts.StationID, cfg Config) (trust.Who, error) {
-	return join(ctx, trust.OS(), token, wish, cfg)
+	return JoinOn(ctx, trust.OS(), token, wish, cfg)
 }
 
-func join(ctx context.Context, nw trust.Network, token string, wish alerts.StationID, cfg Config) (trust.Who, error) {
+// JoinOn is Join over a given network.
+func JoinOn(ctx context.Context, nw trust.Network, token string, wish alerts.StationID, cfg Config) (trust.Who, error) {
 	t, err := trust.ParseToken(token)
 	if err != nil {
 		return trust.Who{}, err

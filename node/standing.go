@@ -43,6 +43,11 @@ func openAuthority(dir string) (*trust.Authority, error) {
 // Expel makes the stations of the county turn a station away for ever, with the authority in dir, and changes
 // the gossip key, which that station has. Whoever is not reached now hears of it from the others.
 func Expel(ctx context.Context, dir string, s alerts.StationID) (Told, error) {
+	return ExpelOn(ctx, trust.OS(), dir, s)
+}
+
+// ExpelOn is Expel over a given network.
+func ExpelOn(ctx context.Context, nw trust.Network, dir string, s alerts.StationID) (Told, error) {
 	a, err := openAuthority(dir)
 	if err != nil {
 		return Told{}, err
@@ -58,11 +63,16 @@ func Expel(ctx context.Context, dir string, s alerts.StationID) (Told, error) {
 	if err != nil {
 		return Told{}, err
 	}
-	return tellFrom(ctx, dir, notice, key)
+	return tellFrom(ctx, nw, dir, notice, key)
 }
 
 // Replace is for a station whose disk is gone: its id is no longer met nor waited for, and what it signed stands.
 func Replace(ctx context.Context, dir string, s alerts.StationID) (Told, error) {
+	return ReplaceOn(ctx, trust.OS(), dir, s)
+}
+
+// ReplaceOn is Replace over a given network.
+func ReplaceOn(ctx context.Context, nw trust.Network, dir string, s alerts.StationID) (Told, error) {
 	a, err := openAuthority(dir)
 	if err != nil {
 		return Told{}, err
@@ -71,7 +81,7 @@ func Replace(ctx context.Context, dir string, s alerts.StationID) (Told, error) 
 	if err != nil {
 		return Told{}, err
 	}
-	return tellFrom(ctx, dir, notice, nil)
+	return tellFrom(ctx, nw, dir, notice, nil)
 }
 
 // SuccessorID is the first free id for a station that takes the place of another: OLD-2, OLD-3, …
@@ -83,7 +93,10 @@ func SuccessorID(dir string, old alerts.StationID) (alerts.StationID, error) {
 	if !a.Gave(old) {
 		return "", fmt.Errorf("%w: %s", trust.ErrNeverIssued, old)
 	}
-	base := successorOf(old)
+	base := old
+	if first := successorOf(old); a.Gave(first) { // of a place that was taken before; village-3 is nobody's successor
+		base = first
+	}
 	for n := 2; ; n++ {
 		if id := alerts.StationID(fmt.Sprintf("%s-%d", base, n)); !a.Gave(id) {
 			return id, nil
@@ -111,6 +124,11 @@ func cutLast(s, sep string) (before, after string, found bool) {
 // RotateKeys changes the gossip key with the authority in dir. Each station uses the new one when all that are
 // alive have it; urgent: at once.
 func RotateKeys(ctx context.Context, dir string, urgent bool) (generation uint64, _ Told, err error) {
+	return RotateKeysOn(ctx, trust.OS(), dir, urgent)
+}
+
+// RotateKeysOn is RotateKeys over a given network.
+func RotateKeysOn(ctx context.Context, nw trust.Network, dir string, urgent bool) (generation uint64, _ Told, err error) {
 	a, err := openAuthority(dir)
 	if err != nil {
 		return 0, Told{}, err
@@ -119,19 +137,19 @@ func RotateKeys(ctx context.Context, dir string, urgent bool) (generation uint64
 	if err != nil {
 		return 0, Told{}, err
 	}
-	told, err := tellFrom(ctx, dir, nil, key)
+	told, err := tellFrom(ctx, nw, dir, nil, key)
 	return generation, told, err
 }
 
 // tellFrom hands a notice and a key, where there are such, to the station in dir and to all that it knows of. The
 // station may be running or not: it meets this command at the mesh port like any other.
-func tellFrom(ctx context.Context, dir string, notice, key []byte) (Told, error) {
+func tellFrom(ctx context.Context, nw trust.Network, dir string, notice, key []byte) (Told, error) {
 	cfg, err := LoadConfig(filepath.Join(dir, ConfigFile))
 	if err != nil {
 		return Told{}, err
 	}
 	cfg.Dir = dir // what the config says is taken from where hive serve is started
-	return tell(ctx, trust.OS(), cfg, notice, key)
+	return tell(ctx, nw, cfg, notice, key)
 }
 
 func tell(ctx context.Context, nw trust.Network, cfg Config, notice, key []byte) (_ Told, err error) {

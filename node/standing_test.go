@@ -256,7 +256,7 @@ func TestAStationWhoseDiskIsGoneIsReplaced(t *testing.T) {
 		host := m.net.Host(xinzhuang) // the same machine, another disk
 		cfg := m.configs[xinzhuang]
 		cfg.Dir = t.TempDir()
-		if _, err := join(m.t.Context(), host, token, "", cfg); err != nil {
+		if _, err := JoinOn(m.t.Context(), host, token, "", cfg); err != nil {
 			t.Fatal(err)
 		}
 		m.configs[string(next)] = cfg

@@ -109,6 +109,9 @@ func (n *Node) homeNow(home alerts.StationID) alerts.StationID {
 	}
 	now := home
 	for _, m := range n.county.Members() {
+		if _, own := n.data.Station(m.Station); own {
+			continue // village-2 has a place of its own, beside village
+		}
 		if m.Station != home && successorOf(m.Station) == home && !n.county.Gone(m.Station) {
 			now = m.Station // in order of their ids: one that was replaced again is gone
 		}

@@ -99,13 +99,14 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
 	}
 	wait := n.latency(h, to) + n.latency(to, h)
+	at := &net.TCPAddr{IP: to.ip, Port: port}
 	n.mu.Unlock()
 	for again := firstKnock; ; again *= 2 {
 		if wait > 0 {
 			select {
 			case <-time.After(wait):
 			case <-ctx.Done():
-				return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: to.ip, Port: port}, Err: context.Cause(ctx)}
+				return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: at, Err: context.Cause(ctx)}
 			}
 		}
 		if c, err := h.knock(to, port); c != nil || err != nil {

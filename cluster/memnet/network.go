@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -20,6 +21,7 @@ const (
 	resend       = 200 * time.Millisecond // what a lost segment costs a stream
 	firstKnock   = time.Second            // after which a dial that nobody answered is tried again
 	firstDialer  = 40000                  // port numbers for who dials
+	firstNet     = 77                     // addresses are 10.77.x.y; of a host that got another one 10.78.x.y, …
 )
 
 // Network is a set of hosts. All of its state is under one lock. It is safe for concurrent use.
@@ -62,6 +64,7 @@ type Host struct {
 	delay     time.Duration
 	loss      float64
 	off       bool
+	moves     byte          // how often it got another address
 	wrong     time.Duration // how far its wall clock is off
 	told      uint64        // how often it told the time so
 	next      int           // port for the next who dials
@@ -82,7 +85,7 @@ func (n *Network) host(name string) *Host {
 	}
 	i := len(n.hosts) + 1
 	h := &Host{
-		n: n, name: name, ip: net.IPv4(10, 77, byte(i>>8), byte(i)), next: firstDialer,
+		n: n, name: name, ip: net.IPv4(10, firstNet, byte(i>>8), byte(i)), next: firstDialer,
 		listeners: make(map[int]*listener), packets: make(map[int]*packetConn),
 	}
 	n.hosts = append(n.hosts, h)
@@ -91,10 +94,25 @@ func (n *Network) host(name string) *Host {
 }
 
 // IP is the host's address, as text.
-func (h *Host) IP() string { return h.ip.String() }
+func (h *Host) IP() string {
+	h.n.mu.Lock()
+	defer h.n.mu.Unlock()
+	return h.ip.String()
+}
 
 // Addr is the host's address with a port: what others dial.
-func (h *Host) Addr(port int) string { return fmt.Sprintf("%s:%d", h.ip, port) }
+func (h *Host) Addr(port int) string { return fmt.Sprintf("%s:%d", h.IP(), port) }
+
+// Renumber gives a host another address, as a new router does. Close what it listens on first; nobody is at the old
+// address any more.
+func (n *Network) Renumber(name string) {
+	n.change(func() {
+		h := n.host(name)
+		h.moves++
+		h.ip = slices.Clone(h.ip)
+		h.ip.To4()[1] = firstNet + h.moves
+	})
+}
 
 // Cut parts two hosts in both directions.
 func (n *Network) Cut(a, b string) {

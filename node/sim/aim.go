@@ -21,7 +21,7 @@ const (
 // turnsOff reports whether the station does not run while the fault lasts.
 func (f Fault) turnsOff() bool { return turnsOff(f.Kind) }
 
-func turnsOff(k Kind) bool { return k == Restart || k == Crash || k == Late }
+func turnsOff(k Kind) bool { return k == Restart || k == Crash || k == Late || acts[k] != nil }
 
 // off reports whether a station does not run at a moment of the chaos.
 func (p *Plan) off(id alerts.StationID, at time.Duration) bool {
@@ -38,6 +38,12 @@ func (p *Plan) canBeMet(f Fault) bool {
 // aim finds a station and a moment for the alert that each fault is to meet.
 func (p *Plan) aim(r *rand.Rand) (out []Work) {
 	for _, f := range p.Faults {
+		if a := acts[f.Kind]; a != nil {
+			for _, w := range a.after(p, f, r) {
+				w.At = chaosLasts + between(r, actsWithin, quietLasts/2)
+				out = append(out, w)
+			}
+		}
 		if f.turnsOff() || len(f.Some) == 0 {
 			continue
 		}
@@ -59,7 +65,10 @@ func (p *Plan) aim(r *rand.Rand) (out []Work) {
 // beside is what a fault needs to meet anything: a vote is written when there is an election, and there is one when
 // the leader is gone.
 func beside(f Fault) []Fault {
-	if f.Kind != Broken || f.Shape != voteStore {
+	switch {
+	case f.Kind == Rotates:
+		return []Fault{{Kind: Flap, Some: f.Some, Others: f.Others, At: max(0, f.At-2*time.Second), For: 12 * time.Second}}
+	case f.Kind != Broken || f.Shape != voteStore:
 		return nil
 	}
 	return []Fault{{Kind: Cut, Shape: fromLeader, At: f.At + 2*time.Second, For: 6 * time.Second}}

@@ -157,7 +157,7 @@ func onlyThese(t *tell, p Push, may []string) {
 // widenWithin is how long after it is due the latest station decides a wave: the leader at once, the raising
 // station 5 s later, each further one 5 s after the one before, and duty looks once a second.
 func (l *look) widenWithin() time.Duration {
-	return time.Duration(2+len(l.Plan.County.Stations))*5*time.Second + 5*time.Second
+	return time.Duration(2+len(l.Plan.County.all()))*5*time.Second + 5*time.Second
 }
 
 // noSilence proves that no red alarm stays with a ring that does not answer: a minute after it, and the time

@@ -101,8 +101,8 @@ func honestAck(l *look) (bad []string) {
 		if e, ok := l.entries[event]; k.Recorded && (!ok || k.Index != 0 && e.Index != k.Index) {
 			t.say("%s: event %s was said to be recorded as %d and is %d", by, event.Short(), k.Index, e.Index)
 		}
-		if k.Near >= len(l.Plan.County.Stations) {
-			t.say("%s: event %s kept near by %d of %d stations", by, event.Short(), k.Near, len(l.Plan.County.Stations))
+		if k.Near >= len(l.Plan.County.all()) {
+			t.say("%s: event %s kept near by %d of %d stations", by, event.Short(), k.Near, len(l.Plan.County.all()))
 		}
 	}
 	for _, d := range l.Deeds {
@@ -235,7 +235,7 @@ const (
 // chaos of real processes.)
 func bounded(l *look) (bad []string) {
 	t := (*tell)(&bad)
-	n := len(l.Plan.County.Stations)
+	n := len(l.Plan.County.all())
 	most := n*goroutinesPerStation + n*(n-1)*goroutinesPerPair + 2*len(l.people)*goroutinesPerDevice
 	if l.Most.Goroutines > most {
 		t.say("%d goroutines, %d stations and %d devices account for %d", l.Most.Goroutines, n, len(l.people), most)

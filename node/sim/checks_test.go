@@ -32,9 +32,9 @@ func honest(t *testing.T) *History {
 	p := &Plan{Seed: 1, Links: node.LinksLAN, Kinds: []Kind{Cut}, County: County{
 		Cell: "c",
 		Stations: []Station{
-			{post, alerts.PolicePost, alerts.Point{Lon: 116.50, Lat: 39.30}, innerTownship},
-			{village, alerts.Village, alerts.Point{Lon: 116.52, Lat: 39.30}, innerTownship},
-			{far, alerts.Village, alerts.Point{Lon: 116.70, Lat: 39.40}, innerTownship},
+			{post, alerts.PolicePost, alerts.Point{Lon: 116.50, Lat: 39.30}, innerTownship, ""},
+			{village, alerts.Village, alerts.Point{Lon: 116.52, Lat: 39.30}, innerTownship, ""},
+			{far, alerts.Village, alerts.Point{Lon: 116.70, Lat: 39.40}, innerTownship, ""},
 		},
 		People: []alerts.Person{
 			{ID: "disp", Roles: []alerts.Role{alerts.Dispatcher}, Home: post},

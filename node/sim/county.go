@@ -2,8 +2,10 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"hivemesh/alerts"
 )
@@ -13,6 +15,7 @@ type County struct {
 	Cell     alerts.CellID // the home cell
 	Two      bool          // a second cell is made before the chaos
 	Stations []Station
+	Later    []Station // those that come by a token
 	People   []alerts.Person
 }
 
@@ -22,6 +25,7 @@ type Station struct {
 	Kind     alerts.StationKind
 	At       alerts.Point
 	Township string
+	After    alerts.StationID // whose place it takes; the county's data knows that one's
 }
 
 // The townships: with two cells the outer one's stations have a record of their own, the inner one's keep the
@@ -60,7 +64,7 @@ func drawCounty(r *rand.Rand) County {
 		}
 		c.Stations = append(c.Stations, Station{
 			ID: alerts.StationID(fmt.Sprintf("%s-%d", name, k)), Kind: kind,
-			At: alerts.Point{Lon: west + r.Float64()*extentLon, Lat: south + r.Float64()*extentLat},
+			At: drawPoint(r),
 		})
 	}
 	c.Two = n >= fewestForTwo && r.IntN(2) == 0
@@ -72,6 +76,10 @@ func drawCounty(r *rand.Rand) County {
 	}
 	c.populate(r)
 	return c
+}
+
+func drawPoint(r *rand.Rand) alerts.Point {
+	return alerts.Point{Lon: west + r.Float64()*extentLon, Lat: south + r.Float64()*extentLat}
 }
 
 // populate gives every trusted station a dispatcher and an officer, and every other one people of the public side.
@@ -97,15 +105,15 @@ func (c *County) populate(r *rand.Rand) {
 	add(1, "mediator", alerts.Mediator)
 }
 
-// tables writes the county as a station's county.yaml.
-func (c *County) tables() []byte {
+// tables writes the county with these stations as a station's county.yaml.
+func (c *County) tables(stations []Station) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "name: sim\ntitle: 模拟县\nnote: simulated\ncells: [%s]\nstations:\n", c.Cell)
-	for _, s := range c.Stations {
+	for _, s := range stations {
 		fmt.Fprintf(&b, "  - {id: %s, name: %s, kind: %s, cell: %s, township: %s, place: {lon: %v, lat: %v}}\n", s.ID, s.ID, s.Kind, c.Cell, s.Township, s.At.Lon, s.At.Lat)
 	}
 	b.WriteString("grids:\n")
-	for _, s := range c.Stations {
+	for _, s := range stations {
 		fmt.Fprintf(&b, "  - {id: %s, name: %s, township: %s, place: {lon: %v, lat: %v}, radius: %v}\n", s.ID, s.ID, s.Township, s.At.Lon, s.At.Lat, gridRadius)
 	}
 	b.WriteString("landmarks: []\npeople:\n")
@@ -115,8 +123,19 @@ func (c *County) tables() []byte {
 	return b.Bytes()
 }
 
+// all are the stations that there ever are.
+func (c *County) all() []Station { return slices.Concat(c.Stations, c.Later) }
+
+// grid is the one around a station.
+func (s Station) grid() string { return string(cmp.Or(s.After, s.ID)) }
+
+// listed are those that the county's data knows.
+func (c *County) listed() []Station {
+	return slices.DeleteFunc(c.all(), func(s Station) bool { return s.After != "" })
+}
+
 func (c *County) station(id alerts.StationID) Station {
-	for _, s := range c.Stations {
+	for _, s := range c.all() {
 		if s.ID == id {
 			return s
 		}

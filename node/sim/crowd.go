@@ -16,8 +16,8 @@ func (w *world) people() {
 	for _, p := range w.plan.County.People {
 		w.devices[p.ID] = newDevice(w, p, false)
 	}
-	for k, s := range w.plan.County.Stations {
-		if k%2 == 1 {
+	for k, s := range w.plan.County.all() {
+		if k%2 == 1 || k >= len(w.plan.County.Stations) {
 			id := web.KioskPerson(s.ID)
 			w.devices[id] = newDevice(w, alerts.Person{ID: id, Roles: []alerts.Role{alerts.KioskRole}, Home: s.ID}, true)
 		}
@@ -35,7 +35,7 @@ func (w *world) do(k Work) {
 	case "twice":
 		w.raiseTwice(k)
 	case "move":
-		w.devices[k.Who].move(k.Station)
+		w.devices[k.Who].move(w.now(k.Station))
 	case "walk":
 		w.devices[k.Who].walk(w.plan.County.station(k.Station).At)
 	case "decide":
@@ -89,7 +89,7 @@ func (w *world) raise(k Work, who alerts.PersonID, at alerts.StationID, token st
 		Client: raiseID(k.Number), Person: who, Station: at, Kind: alerts.KindRaised, Category: k.Category, Place: grid.At,
 	}
 	body := map[string]any{
-		"id": raiseID(k.Number), "category": k.Category, "place": map[string]any{"grid": grid.ID},
+		"id": raiseID(k.Number), "category": k.Category, "place": map[string]any{"grid": grid.grid()},
 		"note": fmt.Sprintf("%s-%d", secret, k.Number),
 	}
 	done := w.post(deed, "/v1/alerts", token, "", body)

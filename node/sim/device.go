@@ -133,6 +133,12 @@ func (d *device) here() bool {
 	return !d.gone
 }
 
+func (d *device) station() alerts.StationID {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at
+}
+
 // chance is a number below n that the seed and the question decide, whatever the order of things.
 func (d *device) chance(about string, n int) int {
 	h := fnv.New64a()

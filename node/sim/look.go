@@ -52,7 +52,7 @@ func lookAt(h *History) *look {
 	for _, p := range h.Plan.County.People {
 		l.people[p.ID] = p
 	}
-	for _, s := range h.Plan.County.Stations {
+	for _, s := range h.Plan.County.all() {
 		id := web.KioskPerson(s.ID)
 		l.people[id] = alerts.Person{ID: id, Roles: []alerts.Role{alerts.KioskRole}, Home: s.ID}
 	}

@@ -32,7 +32,10 @@ const (
 	Clock   Kind = "clock"   // a wall clock that is off, by up to ten years
 )
 
-var allKinds = []Kind{Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late, Full, Broken, Slow, Hung, Clock}
+var allKinds = []Kind{
+	Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late, Full, Broken, Slow, Hung, Clock,
+	Joins, Replaces, Leaves, Moves, Expels, Rotates,
+}
 
 // AllKinds are the kinds of fault that a seed chooses half of.
 func AllKinds() []Kind { return slices.Clone(allKinds) }
@@ -122,8 +125,12 @@ func Draw(seed uint64, kinds []Kind) Plan {
 
 // drawFaults draws one to three faults of each of these kinds.
 func (p *Plan) drawFaults(r *rand.Rand, these func(Kind) bool) {
-	for _, k := range p.Kinds {
+	for _, k := range slices.Clone(p.Kinds) {
 		if !these(k) {
+			continue
+		}
+		if acts[k] != nil {
+			p.drawAct(k, r)
 			continue
 		}
 		for n, tries := 1+r.IntN(3), 0; n > 0 && tries < mostTries; tries++ {
@@ -220,7 +227,7 @@ const mostTries = 200
 const apartStops = 5 * time.Second
 
 // stops are the faults that stop a station, or the writes of its disk.
-var stops = []Kind{Restart, Crash, Late, Full, Broken, Hung}
+var stops = []Kind{Restart, Crash, Late, Full, Broken, Hung, Moves, Replaces, Leaves, Expels}
 
 // stopsTwice reports whether f would stop a station that another fault has stopped already, or whose disk
 // does not write. (A slow one does: a crash in the middle of a write is what there is to see.)

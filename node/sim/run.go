@@ -110,6 +110,10 @@ func (w *world) chaos() {
 	w.h.Began = time.Now()
 	var steps []step
 	for _, f := range w.plan.Faults {
+		if acts[f.Kind] != nil {
+			steps = append(steps, step{f.At, func() { w.act(f) }})
+			continue
+		}
 		strike := w.strike(f)
 		steps = append(steps, step{f.At, strike.begin})
 		until := w.plan.until(f)

@@ -41,6 +41,8 @@ type world struct {
 	configs map[alerts.StationID]node.Config
 	lives   map[alerts.StationID]int // how often it was opened
 	closing map[alerts.StationID]chan struct{}
+	gone    map[alerts.StationID]alerts.StationID // stations that are the county's no more, and where their people went
+	thieves map[alerts.StationID]*node.Node       // stations that others have
 
 	disks   map[alerts.StationID]*badDisk
 	devices map[alerts.PersonID]*device
@@ -61,11 +63,12 @@ func newWorld(p *Plan, dir string, log *zap.Logger, ending context.Context) (*wo
 		h:     &History{Plan: p, Rules: rules, Final: map[alerts.StationID]Final{}},
 		nodes: map[alerts.StationID]*node.Node{}, configs: map[alerts.StationID]node.Config{},
 		lives: map[alerts.StationID]int{}, closing: map[alerts.StationID]chan struct{}{},
+		gone: map[alerts.StationID]alerts.StationID{}, thieves: map[alerts.StationID]*node.Node{},
 		disks: map[alerts.StationID]*badDisk{}, devices: map[alerts.PersonID]*device{},
 		frames: map[string]*told{}, proven: map[string]bool{},
 	}
 	w.tapWires()
-	made, err := node.MakeCounty(filepath.Join(dir, "0"), 8080, node.Tables{County: p.County.tables(), Rules: configs.Rules})
+	made, err := node.MakeCounty(filepath.Join(dir, "0"), 8080, node.Tables{County: p.County.tables(p.County.Stations), Rules: configs.Rules})
 	if err != nil {
 		return nil, err
 	}
@@ -80,8 +83,24 @@ func newWorld(p *Plan, dir string, log *zap.Logger, ending context.Context) (*wo
 		cfg.County, cfg.Rules = filepath.Join(cfg.Dir, "county.yaml"), filepath.Join(cfg.Dir, "rules.yaml")
 		cfg.Seeds = seeds[:min(k+1, founders)] // as an operator would: who was there before
 		w.configs[id], w.disks[id] = cfg, &badDisk{}
+		if err := writeConfig(cfg); err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(cfg.County, p.County.tables(p.County.listed()), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range p.County.Later {
+		w.disks[s.ID] = &badDisk{}
 	}
 	return w, nil
+}
+
+// writeConfig writes a station's config for the commands that read it. They ask where it is, and nothing of demo,
+// which is for loopback only.
+func writeConfig(cfg node.Config) error {
+	cfg.Demo = false
+	return cfg.Save(filepath.Join(cfg.Dir, node.ConfigFile))
 }
 
 // tapWires looks for the notes of alerts on the wires between stations.
@@ -183,6 +202,16 @@ func (w *world) crash(id alerts.StationID) {
 	w.end(id, n)
 }
 
+// steal takes a station out of the county's hands; it goes on running.
+func (w *world) steal(id alerts.StationID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n := w.nodes[id]; n != nil {
+		w.thieves[id] = n
+		delete(w.nodes, id)
+	}
+}
+
 func (w *world) end(id alerts.StationID, n *node.Node) {
 	if n == nil {
 		return
@@ -215,6 +244,9 @@ func (w *world) close() {
 	w.net.Heal()
 	for id := range w.running() {
 		w.stop(id)
+	}
+	for id, n := range w.thieves {
+		w.end(id, n)
 	}
 	w.mu.Lock()
 	ends := w.closing
@@ -279,7 +311,7 @@ func (w *world) settled() bool {
 func (w *world) apart() string {
 	nodes := w.running()
 	heads := map[alerts.CellID]string{}
-	for _, id := range w.plan.stations() {
+	for _, id := range w.members() {
 		n := nodes[id]
 		if n == nil {
 			return fmt.Sprintf("%s does not run", id)
