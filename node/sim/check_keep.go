@@ -25,6 +25,11 @@ func noLostAck(l *look) (bad []string) {
 			promised[p.Event] = "a frame to " + p.Device
 		}
 	}
+	for event := range promised {
+		if _, known := l.entries[event]; !known && l.alone(event) {
+			delete(promised, event)
+		}
+	}
 	for station, f := range l.Final {
 		stands := map[alerts.Hash]int{}
 		raised := map[alerts.IncidentID]int{}

@@ -17,6 +17,7 @@ func Checks() []Check {
 	return []Check{
 		{"Runs", "every station opens and closes, at any moment", runs},
 		{"NoLostAck", "what was acknowledged as kept stands in the record of every station, once", noLostAck},
+		{"Outcast", "nobody hears what is raised at a station that was turned away", outcast},
 		{"NoPhantom", "every entry verifies and was made by a client, or by a station's own rule", noPhantom},
 		{"ShownOnce", "a device sounds once for one wave of one incident", shownOnce},
 		{"ReachAll", "who is eligible and connected 10 s after the healing has the alarm, and in the end every wave", reachAll},

@@ -20,6 +20,7 @@ type look struct {
 	people  map[alerts.PersonID]alerts.Person
 	sounded map[string]map[alerts.IncidentID][]Push // alarms by device
 	asked   map[string]Deed                         // by client id
+	made    map[alerts.Hash]Deed                    // by the event that came of it
 	own     map[ownKey]bool                         // who has a part in what
 }
 
@@ -33,7 +34,7 @@ func lookAt(h *History) *look {
 		History: h, record: map[alerts.CellID][]alerts.Entry{}, entries: map[alerts.Hash]alerts.Entry{},
 		raised: map[alerts.IncidentID]alerts.Entry{}, waves: map[alerts.IncidentID]map[int][]alerts.Waved{},
 		people: map[alerts.PersonID]alerts.Person{}, sounded: map[string]map[alerts.IncidentID][]Push{},
-		asked: map[string]Deed{}, own: map[ownKey]bool{},
+		asked: map[string]Deed{}, made: map[alerts.Hash]Deed{}, own: map[ownKey]bool{},
 	}
 	for _, f := range h.Final {
 		for cell, held := range f.Cells {
@@ -66,6 +67,9 @@ func lookAt(h *History) *look {
 	}
 	for _, d := range h.Deeds {
 		l.asked[d.Client] = d
+		if d.Status < 300 && !d.Event.IsZero() {
+			l.made[d.Event] = d
+		}
 		if d.Incident != "" && d.Kind != alerts.KindClue && d.Kind != alerts.KindNote {
 			l.own[ownKey{d.Person, d.Incident}] = true
 		}
