@@ -207,6 +207,21 @@ func TestALeaderLeavesForGood(t *testing.T) {
 	})
 }
 
+// A village's station leaves for good. Whoever lives there lives there still, and hears what is near it, at whatever
+// station.
+func TestWhoseStationHasLeftStillLivesThere(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		if err := m.nodes[zhangyong].Leave(m.t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		m.stop(zhangyong)
+		m.eventually(time.Minute, "nobody waits for it", func() bool { return len(m.nodes[works].Mesh().Members) == 4 })
+		neighbour := m.screen("vol-xu", works, nil)
+		id, _, _ := m.raise(works, scene("abduction", "zhangyong", "near-the-old-home"))
+		neighbour.hears(id, time.Second)
+	})
+}
+
 // Two stations of three are away: what the third holds is with nobody, so it may not leave.
 func TestNobodyLeavesWithWhatOnlyItHolds(t *testing.T) {
 	inCounty(t, LinksLAN, func(m *mesh) {
@@ -284,6 +299,22 @@ func TestAStationWhoseDiskIsGoneIsReplaced(t *testing.T) {
 			return len(v) == 3 && !slices.Contains(v, alerts.StationID(xinzhuang))
 		})
 		m.stop(string(next))
+	})
+}
+
+// A station's name may end in a number of its own.
+func TestTheSuccessorOfANumberedStation(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		a := m.authority()
+		for _, s := range []alerts.StationID{"village-3", "village-3-2"} {
+			if _, err := a.NewStation(trust.Who{County: a.County, Cell: m.nodes[post].identity.Cell, Kind: alerts.Village, Station: s}); err != nil {
+				t.Fatal(err)
+			}
+			want := map[alerts.StationID]alerts.StationID{"village-3": "village-3-2", "village-3-2": "village-3-3"}[s]
+			if next, err := SuccessorID(m.configs[post].Dir, s); err != nil || next != want {
+				t.Errorf("in the place of %s comes %s, want %s: %v", s, next, want, err)
+			}
+		}
 	})
 }
 

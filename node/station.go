@@ -33,6 +33,19 @@ func (n *Node) Stations() []web.StationInfo {
 	return out
 }
 
+// PlaceOf implements web.Station. People of a station that is no longer of the county live where they did.
+func (n *Node) PlaceOf(id alerts.StationID) *alerts.Point {
+	for _, m := range n.county.Members() {
+		if m.Station == id {
+			return m.Point
+		}
+	}
+	if s, listed := n.data.Place(id); listed && n.county.Gone(id) {
+		return &s.Place
+	}
+	return nil
+}
+
 // Mesh implements web.Station.
 func (n *Node) Mesh() web.MeshInfo {
 	info := web.MeshInfo{Station: n.identity.Station, Version: Version(), PID: pid(), Disk: n.meshDisk()}

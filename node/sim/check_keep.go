@@ -82,6 +82,9 @@ func (l *look) phantom(e alerts.Event) string {
 	if alerts.OfCounty(e.Kind) && e.Incident == alerts.DirectoryID && e.Kind == alerts.KindCellChanged && l.Plan.County.Two && l.people[e.Actor].Has(alerts.Admin) {
 		return "" // the cell made before the chaos
 	}
+	if e.Kind == alerts.KindStationExpelled && l.planned(Expels) || e.Kind == alerts.KindKeyChanged && (l.planned(Expels) || l.planned(Rotates)) {
+		return "" // the authority's word, noted by a station
+	}
 	if e.Actor == "" {
 		if e.Kind == alerts.KindWave || e.Kind == alerts.KindReceipts {
 			return ""

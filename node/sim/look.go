@@ -199,6 +199,11 @@ func (l *look) triedToEnd(in alerts.IncidentID, before time.Time) bool {
 	})
 }
 
+// planned reports whether the plan has a fault of a kind.
+func (l *look) planned(k Kind) bool {
+	return slices.ContainsFunc(l.Plan.Faults, func(f Fault) bool { return f.Kind == k })
+}
+
 // when is when an entry was first seen in some station's record, to the second. The times in the record are
 // by clocks that may be years off.
 func (l *look) when(cell alerts.CellID, index uint64) time.Time {

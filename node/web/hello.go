@@ -293,14 +293,7 @@ func (h *hub) pay() {
 }
 
 // homeOf is the place of the station that a person counts at while no position is known.
-func (h *hub) homeOf(w *who) *alerts.Point {
-	for _, st := range h.station.Stations() {
-		if st.ID == w.home {
-			return st.Place
-		}
-	}
-	return nil
-}
+func (h *hub) homeOf(w *who) *alerts.Point { return h.station.PlaceOf(w.home) }
 
 // findHomes gives a place to those whose home station was not known here when they came, and what they
 // should have heard meanwhile. Called with h.mu held.

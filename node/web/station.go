@@ -16,6 +16,7 @@ type Station interface {
 	// Self describes this station; Stations every station known, dead ones included, Self first.
 	Self() StationInfo
 	Stations() []StationInfo
+	PlaceOf(alerts.StationID) *alerts.Point // where a station is, or was before it went for good; nil: not known
 	Mesh() MeshInfo
 	// Fold is the hash of what a cell's record folds to here; it takes a pass over all of the cell's matters.
 	Fold(alerts.CellID) alerts.Hash

@@ -32,6 +32,15 @@ func (s *fakeStation) Self() StationInfo {
 	return i
 }
 
+func (s *fakeStation) PlaceOf(id alerts.StationID) *alerts.Point {
+	for _, st := range s.Stations() {
+		if st.ID == id {
+			return st.Place
+		}
+	}
+	return nil
+}
+
 func (s *fakeStation) Stations() []StationInfo {
 	list := []StationInfo{s.Self()}
 	for _, o := range s.county.stations {
