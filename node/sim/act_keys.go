@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"time"
 
 	"hivemesh/node"
 )
@@ -17,8 +18,8 @@ func (rotating) draw(p *Plan, f *Fault, r *rand.Rand) bool {
 	}
 	ids := p.stations()
 	k := 1 + r.IntN(len(ids)-1)
-	f.Some, f.Others = ids[k:k+1], append(ids[:k:k], ids[k+1:]...)
-	return true
+	f.Some, f.Others, f.For = ids[k:k+1], append(ids[:k:k], ids[k+1:]...), 12*time.Second
+	return p.canBeMet(*f) && !p.off(ids[k], f.At+f.For)
 }
 
 const urgent = "urgent" // the key before is in wrong hands

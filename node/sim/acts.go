@@ -59,7 +59,6 @@ func (p *Plan) drawAct(k Kind, r *rand.Rand) {
 			return
 		}
 	}
-	p.Kinds = slices.DeleteFunc(p.Kinds, func(o Kind) bool { return o == k })
 }
 
 // takesAway reports whether the kind costs the county a station for good.

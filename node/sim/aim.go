@@ -21,7 +21,9 @@ const (
 // turnsOff reports whether the station does not run while the fault lasts.
 func (f Fault) turnsOff() bool { return turnsOff(f.Kind) }
 
-func turnsOff(k Kind) bool { return k == Restart || k == Crash || k == Late || acts[k] != nil }
+func turnsOff(k Kind) bool {
+	return k == Restart || k == Crash || k == Late || acts[k] != nil && k != Rotates
+}
 
 // off reports whether a station does not run at a moment of the chaos.
 func (p *Plan) off(id alerts.StationID, at time.Duration) bool {
@@ -67,7 +69,7 @@ func (p *Plan) aim(r *rand.Rand) (out []Work) {
 func beside(f Fault) []Fault {
 	switch {
 	case f.Kind == Rotates:
-		return []Fault{{Kind: Flap, Some: f.Some, Others: f.Others, At: max(0, f.At-2*time.Second), For: 12 * time.Second}}
+		return []Fault{{Kind: Flap, Some: f.Some, Others: f.Others, At: f.At, For: f.For}}
 	case f.Kind != Broken || f.Shape != voteStore:
 		return nil
 	}

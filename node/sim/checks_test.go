@@ -244,6 +244,23 @@ var plants = []struct {
 		h.Pushes = append(h.Pushes, p)
 	}},
 	{"StoodDown", "a device is never told of the end", func(h *History) { h.Pushes = h.Pushes[:len(h.Pushes)-1] }},
+	{"Outcast", "an alert at a stolen station is recorded", func(h *History) {
+		h.Struck = []Span{{Kind: Expels, Stations: []alerts.StationID{village}, To: h.Began, Bites: 1}}
+		h.Deeds[0].From = h.Healed.Add(lastHeard + time.Second)
+		h.Pushes = nil
+	}},
+	{"Outcast", "an alert at a stolen station is heard elsewhere", func(h *History) {
+		h.Struck = []Span{{Kind: Expels, Stations: []alerts.StationID{village}, To: h.Began, Bites: 1}}
+		h.Deeds[0].From, h.Deeds[0].Event = h.Healed.Add(lastHeard+time.Second), named(99)
+	}},
+	{"NoLostAck", "what burnt with a station had been kept near", func(h *History) {
+		h.Struck = []Span{{Kind: Replaces, Stations: []alerts.StationID{village}, From: h.Healed, To: h.Healed, Bites: 1}}
+		h.Deeds[0].Event, h.Deeds[0].Kept = named(99), Kept{Here: true, Near: 1}
+	}},
+	{"NoLostAck", "what burnt with a station had been shown elsewhere", func(h *History) {
+		h.Struck = []Span{{Kind: Replaces, Stations: []alerts.StationID{village}, From: h.Healed, To: h.Healed, Bites: 1}}
+		h.Deeds[0].Event, h.Deeds[0].Kept = named(99), Kept{Here: true}
+	}},
 	{"Heals", "never one county", func(h *History) { h.Agreed, h.Apart = time.Time{}, "two leaders" }},
 	{"Heals", "one county too late", func(h *History) { h.Agreed = h.Healed.Add(31 * time.Second) }},
 	{"NoFalseDead", "a station behind a lossy link is called dead", func(h *History) {
@@ -277,6 +294,22 @@ func TestEveryCheckFindsWhatIsPlanted(t *testing.T) {
 		if !found[c.Name] {
 			t.Errorf("nothing is planted for %s", c.Name)
 		}
+	}
+}
+
+// TestWhatBurntWithAStationIsNoLostPromise: nobody else had ever heard of it.
+func TestWhatBurntWithAStationIsNoLostPromise(t *testing.T) {
+	h := honest(t)
+	h.Struck = []Span{{Kind: Replaces, Stations: []alerts.StationID{village}, From: h.Healed, To: h.Healed, Bites: 1}}
+	d := h.Deeds[0]
+	d.Event, d.Incident, d.Client, d.Kept = named(99), "alone", "alone", Kept{Here: true}
+	h.Deeds = append(h.Deeds, d)
+	for _, v := range Judge(h, []string{"NoLostAck"}) {
+		t.Errorf("%s", v.What)
+	}
+	h.Struck = nil
+	if len(Judge(h, []string{"NoLostAck"})) == 0 {
+		t.Error("lost, and nothing burnt")
 	}
 }
 

@@ -115,6 +115,9 @@ func Draw(seed uint64, kinds []Kind) Plan {
 	p.drawFaults(r, func(k Kind) bool { return k == Late })
 	p.drawFaults(r, func(k Kind) bool { return k != Late && turnsOff(k) })
 	p.drawFaults(r, func(k Kind) bool { return !turnsOff(k) })
+	p.Kinds = slices.DeleteFunc(p.Kinds, func(k Kind) bool { // no station was left for it
+		return !slices.ContainsFunc(p.Faults, func(f Fault) bool { return f.Kind == k })
+	})
 	slices.SortStableFunc(p.Faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
 	// A station that comes late does not know of the second cell yet: what it raises is carried over from the
 	// home cell later, which the checks do not follow.
