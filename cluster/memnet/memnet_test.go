@@ -267,3 +267,26 @@ func TestPowerLossIsNobodyElses(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostWithAnotherAddressIsFoundThereOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := memnet.New(1)
+		h := n.Host("zhangyong")
+		old := h.Addr(80)
+		n.Renumber("zhangyong")
+		l, err := h.Listen(h.Addr(80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		c, err := n.Host("post").Dial(t.Context(), h.Addr(80))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if c, err := n.Host("post").Dial(t.Context(), old); err == nil {
+			c.Close()
+			t.Error("somebody answers at the old address")
+		}
+	})
+}

@@ -109,8 +109,10 @@ func (n *Network) Renumber(name string) {
 	n.change(func() {
 		h := n.host(name)
 		h.moves++
+		delete(n.known, h.ip.String())
 		h.ip = slices.Clone(h.ip)
 		h.ip.To4()[1] = firstNet + h.moves
+		n.known[h.ip.String()] = h
 	})
 }
 

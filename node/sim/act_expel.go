@@ -17,7 +17,7 @@ func (expelling) do(ctx context.Context, w *world, f Fault) (told uint64) {
 	id := f.Some[0]
 	w.goes(id, w.office())
 	w.steal(id)
-	again(ctx, func() error {
+	again(ctx, actTry, func(ctx context.Context) error {
 		all, err := node.ExpelOn(ctx, w.host(w.office()), w.officeDir(), id)
 		if told = uint64(len(all.Stations)); err == nil && told == 0 {
 			err = errors.New("nobody was told")

@@ -24,7 +24,7 @@ func (joining) draw(p *Plan, f *Fault, r *rand.Rand) bool {
 }
 
 func (joining) do(ctx context.Context, w *world, f Fault) uint64 {
-	if !again(ctx, func() error { return w.enrol(ctx, w.plan.County.station(f.Some[0])) }) {
+	if !again(ctx, actTry, func(ctx context.Context) error { return w.enrol(ctx, w.plan.County.station(f.Some[0])) }) {
 		return 0
 	}
 	return 1

@@ -25,7 +25,7 @@ func (rotating) draw(p *Plan, f *Fault, r *rand.Rand) bool {
 const urgent = "urgent" // the key before is in wrong hands
 
 func (rotating) do(ctx context.Context, w *world, f Fault) (told uint64) {
-	again(ctx, func() error {
+	again(ctx, actTry, func(ctx context.Context) error {
 		_, all, err := node.RotateKeysOn(ctx, w.host(w.office()), w.officeDir(), f.Shape == urgent)
 		if told = uint64(len(all.Stations)); err == nil && told == 0 {
 			err = errors.New("nobody was told")

@@ -17,15 +17,13 @@ func (leaving) draw(p *Plan, f *Fault, r *rand.Rand) bool { return f.takes(p, r)
 
 func (leaving) do(ctx context.Context, w *world, f Fault) uint64 {
 	id := f.Some[0]
-	if !again(ctx, func() error {
+	if !again(ctx, leaveTime, func(ctx context.Context) error {
 		w.stop(id)
 		w.start(id)
 		n := w.node(id)
 		if n == nil {
 			return errors.New("it does not run")
 		}
-		ctx, cancel := context.WithTimeout(ctx, leaveTime)
-		defer cancel()
 		return n.Leave(ctx)
 	}) {
 		return 0

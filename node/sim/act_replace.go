@@ -26,7 +26,7 @@ func (replacing) draw(p *Plan, f *Fault, r *rand.Rand) bool {
 func (replacing) do(ctx context.Context, w *world, f Fault) uint64 {
 	old, next := f.Some[0], f.Others[0]
 	w.burn(old)
-	if !again(ctx, func() error {
+	if !again(ctx, actTry, func(ctx context.Context) error {
 		id, err := node.SuccessorID(w.officeDir(), old)
 		if err == nil && id != next {
 			w.broken("the successor of %s is to be %s, want %s", old, id, next)
@@ -38,7 +38,7 @@ func (replacing) do(ctx context.Context, w *world, f Fault) uint64 {
 	}) {
 		return 0
 	}
-	if !again(ctx, func() error { return w.enrol(ctx, w.plan.County.station(next)) }) {
+	if !again(ctx, actTry, func(ctx context.Context) error { return w.enrol(ctx, w.plan.County.station(next)) }) {
 		return 0
 	}
 	w.goes(old, next)

@@ -44,8 +44,9 @@ const (
 	actsBefore = 25 * time.Second
 	// actsWithin is how long after the healing an act may still go on: what could not be done in the weather
 	// can be now, and the county has to be one again 30 s after it.
-	actsWithin = 12 * time.Second
+	actsWithin = 20 * time.Second
 	actAgain   = time.Second
+	actTry     = 5 * time.Second // a try that somebody who waits for it gives up
 	// fewestLeft is how many of the first stations stay at least: enough to lose one more for a while.
 	fewestLeft = 4
 )
@@ -109,9 +110,12 @@ func (w *world) act(f Fault) {
 }
 
 // again tries until it works; false: not before ctx ended.
-func again(ctx context.Context, try func() error) bool {
+func again(ctx context.Context, each time.Duration, try func(context.Context) error) bool {
 	for {
-		if try() == nil {
+		one, cancel := context.WithTimeout(ctx, each)
+		err := try(one)
+		cancel()
+		if err == nil {
 			return true
 		}
 		select {

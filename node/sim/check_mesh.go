@@ -5,11 +5,17 @@ import (
 	"time"
 )
 
-// heals proves that no hand is needed: 30 s after the last fault all stations see each other, have a leader
-// and hold one record, with nothing left pending.
+// heals proves that no hand is needed: 30 s after the last fault, or after somebody joined or left later still, all
+// stations see each other, have a leader and hold one record, with nothing left pending.
 func heals(l *look) (bad []string) {
 	t := (*tell)(&bad)
-	switch took := l.Agreed.Sub(l.Healed); {
+	last := l.Healed
+	for _, s := range l.Struck {
+		if acts[s.Kind] != nil && s.To.After(last) {
+			last = s.To
+		}
+	}
+	switch took := l.Agreed.Sub(last); {
 	case l.Agreed.IsZero():
 		t.say("not one county %v after the healing: %s", l.Ended.Sub(l.Healed), l.Apart)
 	case took > healWithin:

@@ -128,6 +128,7 @@ func (w *world) life(id alerts.StationID) int {
 func (w *world) signatures(id alerts.StationID) (func(alerts.Event) error, error) {
 	w.mu.Lock()
 	dir := w.configs[id].Dir
+	dirs := []string{w.configs[w.office()].Dir}
 	w.mu.Unlock()
 	self, err := trust.LoadIdentity(filepath.Join(dir, "identity"))
 	if err != nil {
@@ -139,6 +140,15 @@ func (w *world) signatures(id alerts.StationID) (func(alerts.Event) error, error
 	}
 	if _, err := ring.Add(self.Cert.Raw); err != nil {
 		return nil, err
+	}
+	for _, other := range dirs { // who came later never met those that were gone by then
+		more, err := trust.NewRing(self.Root, filepath.Join(other, "ring"))
+		if err != nil {
+			return nil, err
+		}
+		for _, cert := range more.Certs() {
+			ring.Add(cert) // one that is gone is known already
+		}
 	}
 	return func(e alerts.Event) error {
 		cert, _ := ring.Cert(e.Station)

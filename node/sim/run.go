@@ -169,17 +169,16 @@ func (w *world) quiet() {
 	w.net.Heal()
 	w.h.Healed = time.Now()
 	steps := w.works(chaosLasts, chaosLasts+quietLasts/2)
-	for at := time.Duration(0); at <= healWithin; at += 500 * time.Millisecond {
+	for at := time.Duration(0); at < quietLasts; at += 500 * time.Millisecond {
 		steps = append(steps, step{at, w.lookAgreed})
 	}
 	w.play(steps, quietLasts)
 	// The last work is done half-way; whoever waits for the record has been answered.
 	for n := 0; n < 30 && w.apart() != ""; n++ {
 		time.Sleep(time.Second)
-	}
-	if w.h.Agreed.IsZero() {
 		w.lookAgreed()
 	}
+	w.lookAgreed()
 }
 
 func (w *world) lookAgreed() {
