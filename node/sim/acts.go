@@ -76,13 +76,17 @@ func (p *Plan) taken() (out []alerts.StationID) {
 }
 
 // takes picks for f a station that the county can do without: never the first, where its authority and its admin
-// are, and of those that found a record one at most, or most of its voters would be gone.
+// are. Of those that found a record one may leave, which asks first; one that burns or is stolen would leave two
+// voters, and the loss of either for a while stops the record.
 func (f *Fault) takes(p *Plan, r *rand.Rand) bool {
 	taken, ids := p.taken(), p.stations()
 	if len(ids)-len(taken) <= fewestLeft {
 		return false
 	}
 	k := 1 + r.IntN(len(ids)-1)
+	if f.Kind != Leaves && k < founders {
+		return false
+	}
 	for _, gone := range taken {
 		other := slices.Index(ids, gone)
 		if other < founders && k < founders || p.County.Two && other >= founders && k >= founders {
