@@ -19,11 +19,12 @@ func TestASeedIsAPlan(t *testing.T) {
 	}
 }
 
-// TestEveryKindOfASeedStrikes: a kind that was drawn and finds no place makes the seed void.
+// TestEveryKindOfASeedStrikes: a kind that was drawn and finds no place is none of the seed's. It is half of the kinds
+// but for what takes stations away, of which a small county has few to give.
 func TestEveryKindOfASeedStrikes(t *testing.T) {
 	for seed := uint64(1); seed <= 2000; seed++ {
 		p := Draw(seed, AllKinds())
-		if len(p.Kinds) != (len(allKinds)+1)/2 {
+		if half := (len(allKinds) + 1) / 2; len(p.Kinds) > half || len(p.Kinds) < half-3 {
 			t.Fatalf("seed %d has %d kinds", seed, len(p.Kinds))
 		}
 		for _, k := range p.Kinds {
