@@ -32,7 +32,7 @@ import (
 var (
 	seedsFlag  = flag.Int("seeds", 0, "how many seeds; 0: a few")
 	seedFlag   = flag.Uint64("seed", 1, "the first seed")
-	faultsFlag = flag.String("faults", "", "kinds of fault to choose from, comma-separated; empty: all")
+	faultsFlag = flag.String("faults", "", "kinds of fault to choose from, comma-separated; every: people's acts too; empty: all but those")
 	onlyFlag   = flag.String("only", "", "checks to run, comma-separated; empty: all")
 	procsFlag  = flag.Int("procs", 2, "processes side by side")
 	planFlag   = flag.Bool("plan", false, "print the plan of each seed")
@@ -184,7 +184,11 @@ func work(t *testing.T) {
 	debug.SetGCPercent(-1) // a county is small and short-lived: its garbage waits until there is much of it
 	debug.SetMemoryLimit(garbage)
 	kinds, only := AllKinds(), []string(nil)
-	if *faultsFlag != "" {
+	switch *faultsFlag {
+	case "":
+	case "every":
+		kinds = EveryKind()
+	default:
 		kinds = nil
 		for _, k := range strings.Split(*faultsFlag, ",") {
 			kinds = append(kinds, Kind(k))

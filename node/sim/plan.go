@@ -34,11 +34,13 @@ const (
 
 var allKinds = []Kind{
 	Cut, OneWay, Flap, Delay, Loss, Restart, Crash, Late, Full, Broken, Slow, Hung, Clock,
-	Joins, Replaces, Leaves, Moves, Expels, Rotates,
 }
 
 // AllKinds are the kinds of fault that a seed chooses half of.
 func AllKinds() []Kind { return slices.Clone(allKinds) }
+
+// EveryKind are those and the acts.
+func EveryKind() []Kind { return append(AllKinds(), Joins, Replaces, Leaves, Moves, Expels, Rotates) }
 
 // Times of a run, all virtual.
 const (

@@ -13,7 +13,7 @@ import (
 // TestASeedIsAPlan: a failing seed is worth something only if it makes the same plan again.
 func TestASeedIsAPlan(t *testing.T) {
 	for seed := uint64(1); seed <= 200; seed++ {
-		if diff := cmp.Diff(Draw(seed, AllKinds()), Draw(seed, AllKinds())); diff != "" {
+		if diff := cmp.Diff(Draw(seed, EveryKind()), Draw(seed, EveryKind())); diff != "" {
 			t.Fatalf("seed %d makes two plans:\n%s", seed, diff)
 		}
 	}
@@ -23,8 +23,8 @@ func TestASeedIsAPlan(t *testing.T) {
 // but for what takes stations away, of which a small county has few to give.
 func TestEveryKindOfASeedStrikes(t *testing.T) {
 	for seed := uint64(1); seed <= 2000; seed++ {
-		p := Draw(seed, AllKinds())
-		if half := (len(allKinds) + 1) / 2; len(p.Kinds) > half || len(p.Kinds) < half-3 {
+		p := Draw(seed, EveryKind())
+		if half := (len(EveryKind()) + 1) / 2; len(p.Kinds) > half || len(p.Kinds) < half-3 {
 			t.Fatalf("seed %d has %d kinds", seed, len(p.Kinds))
 		}
 		for _, k := range p.Kinds {
@@ -39,7 +39,7 @@ func TestEveryKindOfASeedStrikes(t *testing.T) {
 // while the fault lasts.
 func TestFaultsAreAimed(t *testing.T) {
 	for seed := uint64(1); seed <= 200; seed++ {
-		p := Draw(seed, AllKinds())
+		p := Draw(seed, EveryKind())
 		for _, f := range p.Faults {
 			if !p.met(f) {
 				t.Errorf("%v meets nothing:\n%s", f, &p)
