@@ -39,6 +39,7 @@ type view struct {
 	homes     map[alerts.IncidentID][]alerts.CellID // the cells that anything is known of it in
 	order     []alerts.IncidentID                   // as first seen here; what was there at the start, as recorded
 	cursors   map[alerts.CellID]web.Cursor
+	shown     map[alerts.CellID]web.Cursor // the latest entry that an incident was made anew with
 	watchers  map[int]func(web.Change)
 	next      int
 
@@ -77,6 +78,7 @@ func newView(rules *alerts.Rules, from sources, standing func(alerts.Event) aler
 		incidents: map[alerts.IncidentID]*alerts.Incident{},
 		homes:     map[alerts.IncidentID][]alerts.CellID{},
 		cursors:   map[alerts.CellID]web.Cursor{},
+		shown:     map[alerts.CellID]web.Cursor{},
 		watchers:  map[int]func(web.Change){},
 		held:      map[touched]lateNews{},
 		queued:    map[touched]bool{},
@@ -277,7 +279,10 @@ func (v *view) look(t touched) (web.Change, bool) {
 		v.order = append(v.order, t.in)
 	}
 	v.incidents[t.in] = i
-	return web.Change{Incident: i, Cursor: v.cursors[i.Cell]}, true
+	if at := web.RecordedAt(i); v.shown[i.Cell].Before(at) {
+		v.shown[i.Cell] = at
+	}
+	return web.Change{Incident: i, Cursor: v.claim(i.Cell)}, true
 }
 
 // forget drops what is no longer held here: an ended alarm of a cell that is not followed.
@@ -421,5 +426,10 @@ func (v *view) all() []*alerts.Incident {
 func (v *view) cursor(cell alerts.CellID) web.Cursor {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	return v.cursors[cell]
+	return v.claim(cell)
+}
+
+// claim is what whoever has seen all that was made anew may say of a cell. Called with mu held.
+func (v *view) claim(cell alerts.CellID) web.Cursor {
+	return v.cursors[cell].Having(v.shown[cell])
 }

@@ -48,6 +48,44 @@ func TestTheCursorClaimsOnlyWhatWasShown(t *testing.T) {
 	}
 }
 
+// TestTheCursorKnowsWhatWasShown: a matter is made anew with all that its record holds, and others are still to
+// come. Whoever leaves for another station then must not be shown less of it there.
+func TestTheCursorKnowsWhatWasShown(t *testing.T) {
+	const cell = "yongqing"
+	rules, err := LoadRules("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := alerts.NewState(cell)
+	v := newView(rules, aRecord{s}, func(alerts.Event) alerts.Standing { return alerts.Standing{} }, time.Now)
+	index := uint64(0)
+	put := func(id alerts.IncidentID, kind alerts.Kind, body alerts.Body) {
+		index++
+		at := web.Cursor{Epoch: 1, Index: index}
+		s.Apply(alerts.Entry{Epoch: 1, Index: index, Verdict: alerts.Verdict{Code: alerts.Accepted}, At: time.Now(), Event: alerts.Event{
+			ID: alerts.Hash{byte(index)}, Cell: cell, Incident: id, Kind: kind, Body: body,
+		}})
+		v.record(cell, id, alerts.LaneDecision, at)
+	}
+	put("first", alerts.KindRaised, &alerts.Raised{Category: "dispute"})
+	v.refresh()
+	var told []web.Change
+	v.watch(func(c web.Change) { told = append(told, c) })
+	put("a", alerts.KindRaised, &alerts.Raised{Category: "dispute"})
+	put("b", alerts.KindRaised, &alerts.Raised{Category: "dispute"})
+	put("a", alerts.KindNote, &alerts.Note{Words: "seen"})
+	v.refresh()
+	if len(told) != 2 || told[0].Incident.ID != "a" || len(told[0].Incident.Log) != 2 {
+		t.Fatalf("%d changes, the first: %+v", len(told), told[0])
+	}
+	if want := (web.Cursor{Epoch: 1, Index: 1, Seen: 4}); told[0].Cursor != want {
+		t.Errorf("shown entry 4 of one matter and nothing of another, the cursor is %v, want %v", told[0].Cursor, want)
+	}
+	if want := (web.Cursor{Epoch: 1, Index: 4}); told[1].Cursor != want {
+		t.Errorf("when all is shown it is %v, want %v", told[1].Cursor, want)
+	}
+}
+
 // TestAnAlarmDoesNotWaitForABacklog: it rings while hundreds of matters are made anew. It is shown among the
 // first, and claims nothing of what was still to come.
 func TestAnAlarmDoesNotWaitForABacklog(t *testing.T) {

@@ -13,13 +13,29 @@ var errCursor = errors.New("is not a cursor that a station gave")
 
 // String writes the cursor as clients carry it. To them it is opaque.
 func (c Cursor) String() string {
-	return strconv.FormatUint(c.Epoch, 36) + "." + strconv.FormatUint(c.Index, 36)
+	s := strconv.FormatUint(c.Epoch, 36) + "." + strconv.FormatUint(c.Index, 36)
+	if c.Seen > 0 {
+		s += "." + strconv.FormatUint(c.Seen, 36)
+	}
+	return s
+}
+
+// Furthest is the place of the latest entry that whoever has the cursor may have been shown.
+func (c Cursor) Furthest() Cursor { return Cursor{Epoch: c.Epoch, Index: max(c.Index, c.Seen)} }
+
+// Having says that matters were shown up to a place.
+func (c Cursor) Having(at Cursor) Cursor {
+	if at.Epoch == c.Epoch && at.Index > max(c.Index, c.Seen) {
+		c.Seen = at.Index
+	}
+	return c
 }
 
 // parseCursor reads what String wrote, and nothing else.
 func parseCursor(s string) (Cursor, error) {
-	epoch, index, ok := strings.Cut(s, ".")
-	if !ok || len(s) > 27 { // two numbers of at most 13 digits in base 36
+	epoch, rest, ok := strings.Cut(s, ".")
+	index, seen, more := strings.Cut(rest, ".")
+	if !ok || len(s) > 41 { // three numbers of at most 13 digits in base 36
 		return Cursor{}, errCursor
 	}
 	var c Cursor
@@ -29,6 +45,11 @@ func parseCursor(s string) (Cursor, error) {
 	}
 	if c.Index, err = strconv.ParseUint(index, 36, 64); err != nil {
 		return Cursor{}, errCursor
+	}
+	if more {
+		if c.Seen, err = strconv.ParseUint(seen, 36, 64); err != nil || c.Seen <= c.Index {
+			return Cursor{}, errCursor
+		}
 	}
 	if c.String() != s {
 		return Cursor{}, errCursor
@@ -41,8 +62,8 @@ func (c Cursor) Before(d Cursor) bool {
 	return c.Epoch < d.Epoch || c.Epoch == d.Epoch && c.Index < d.Index
 }
 
-// recordedAt is the place of the incident's last recorded entry; zero while all of it is pending.
-func recordedAt(i *alerts.Incident) Cursor {
+// RecordedAt is the place of the incident's last recorded entry; zero while all of it is pending.
+func RecordedAt(i *alerts.Incident) Cursor {
 	for n := len(i.Log) - 1; n >= 0; n-- {
 		if l := &i.Log[n]; !l.Provisional {
 			return Cursor{Epoch: l.Epoch, Index: l.Index}

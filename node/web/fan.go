@@ -352,7 +352,7 @@ func (h *hub) show(s *socket, c Change, tail string, items []item) []item {
 		return items
 	}
 	if known, ok := s.behind[i.Cell]; ok {
-		if c.Cursor.Before(known) {
+		if c.Cursor.Before(known.Furthest()) {
 			return items
 		}
 		delete(s.behind, i.Cell)

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -332,7 +331,7 @@ func (h *hub) resume(s *socket, given map[alerts.CellID]string, say map[alerts.C
 		c, _ := parseCursor(text) // checked by parseHello
 		here := h.station.Cursor(cell)
 		switch {
-		case here.Before(c):
+		case here.Before(c.Furthest()):
 			if s.behind == nil {
 				s.behind = map[alerts.CellID]Cursor{}
 			}
@@ -369,7 +368,7 @@ func (h *hub) all() *history {
 	}
 	now.list = slices.Clone(h.station.Incidents())
 	slices.SortStableFunc(now.list, func(a, b *alerts.Incident) int {
-		x, y := recordedAt(a), recordedAt(b)
+		x, y := RecordedAt(a), RecordedAt(b)
 		switch never := (Cursor{}); { // what is only pending comes last
 		case x == y:
 			return 0
@@ -393,7 +392,7 @@ func (h *hub) since(s *socket, after map[alerts.CellID]Cursor) []item {
 		if _, late := s.behind[i.Cell]; late {
 			continue
 		}
-		at := recordedAt(i)
+		at := RecordedAt(i)
 		if c, ok := after[i.Cell]; ok {
 			if !c.Before(at) && !i.Provisional() {
 				continue
@@ -415,7 +414,7 @@ func (h *hub) past(s *socket, cell alerts.CellID, after Cursor) []item {
 	all := h.all()
 	var items []item
 	for _, i := range all.list {
-		if at := recordedAt(i); i.Cell == cell && (after.Before(at) || i.Provisional()) {
+		if at := RecordedAt(i); i.Cell == cell && (after.Before(at) || i.Provisional()) {
 			items = h.shown(s, i, at, all, items)
 		}
 	}
@@ -431,8 +430,9 @@ func (h *hub) shown(s *socket, i *alerts.Incident, at Cursor, all *history, item
 	if f == nil {
 		return items
 	}
-	if cmp.Compare(at.Index, 0) == 0 {
-		at = all.heads[i.Cell]
+	// Not past what this station claims itself: others may still be to come.
+	if head := all.heads[i.Cell]; at.Index == 0 || head.Before(at) {
+		at = head.Having(at)
 	}
 	return append(items, item{f, cursorTail(at)})
 }

@@ -65,6 +65,33 @@ func TestAStationBehindTheClientShowsHistoryOnceItCaughtUp(t *testing.T) {
 	})
 }
 
+// A client left its station between two frames: of one matter it saw entry 3, of others nothing after entry 1. A
+// station that stands at entry 2 would show it less than it has seen.
+func TestAStationBehindWhatAClientSaw(t *testing.T) {
+	inTown(t, func(t *testing.T, v *town) {
+		kiosk := v.signIn("xinzhuang", "kiosk")
+		raise := func(n int) {
+			v.raise("xinzhuang", kiosk, strings.Replace(abduction, "a1", fmt.Sprint("b", n), 1))
+			v.record()
+		}
+		raise(1)
+		raise(2)
+		ahead := v.connect("zhangyong", "volunteer", "d1", `"after":{"yongqing":"1.1.3"}`)
+		ahead.count(t, "incident", 0)
+		if f := ahead.last(t, "error"); f["code"] != "behind" {
+			t.Errorf("told %v", f)
+		}
+		raise(3)
+		ids := map[any]bool{}
+		for _, f := range ahead.got("incident") {
+			ids[f["incident"].(map[string]any)["id"]] = true
+		}
+		if len(ids) != 2 {
+			t.Errorf("got %d matters once it has caught up, want those of entries 2 and 3", len(ids))
+		}
+	})
+}
+
 func TestHeartbeatAndDeath(t *testing.T) {
 	inTown(t, func(t *testing.T, v *town) {
 		p := v.connect("xinzhuang", "volunteer", "d1")

@@ -168,9 +168,11 @@ type MeshCell struct {
 	Error   string             `json:"error,omitempty"` // why the record stands still here
 }
 
-// Cursor is a place in one cell's record.
+// Cursor is a place in one cell's record: up to it everything is shown. Matters that were made anew before others
+// may have shown more already, up to the entry Seen; 0: they have not.
 type Cursor struct {
 	Epoch, Index uint64
+	Seen         uint64
 }
 
 // Kept says which guarantee holds for an event now.
