@@ -249,18 +249,41 @@ func TestASnapshotKnowsWhatItHolds(t *testing.T) {
 		if err := (&fsm{fold: g, at: Head{Epoch: firstEpoch}}).Restore(io.NopCloser(bytes.NewReader(s.Bytes()))); err != nil {
 			t.Fatal(err)
 		}
-		for _, b := range list {
-			e, err := wire.DecodeEntry(b)
-			if err != nil {
-				t.Fatal(err)
-			}
-			before := g.state.Hash()
-			if v := rules().Judge(g.state, e.Event, alerts.Standing{}, e.At); v.Code != alerts.Duplicate {
-				t.Errorf("with %d entries before: entry %d of the snapshot comes again and is %v", had, e.Index, v.Code)
-			}
-			if g.state.Apply(e); g.state.Hash() != before {
-				t.Errorf("with %d entries before: entry %d of the snapshot counts twice", had, e.Index)
-			}
+		knowsAll(t, g, list, "snapshot")
+	}
+}
+
+// TestARestartKnowsWhatItHolds: the same of what is folded from the disk.
+func TestARestartKnowsWhatItHolds(t *testing.T) {
+	list := rawEntries(t, signer(t), 4)
+	f := newTestFold(t)
+	if err := f.Feed(alerts.Hash{}, 0, alerts.Hash{}, list); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.store.Settle(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := newFold(cellID, f.store)
+	if err != nil || again.Head() != f.Head() {
+		t.Fatalf("%v; at %d", err, again.Head().Index)
+	}
+	knowsAll(t, again, list, "disk")
+}
+
+// knowsAll hands the fold each entry again, which came to it from there.
+func knowsAll(t *testing.T, f *fold, list [][]byte, there string) {
+	t.Helper()
+	for _, b := range list {
+		e, err := wire.DecodeEntry(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := f.state.Hash()
+		if v := rules().Judge(f.state, e.Event, alerts.Standing{}, e.At); v.Code != alerts.Duplicate {
+			t.Errorf("entry %d of the %s comes again and is %v", e.Index, there, v.Code)
+		}
+		if f.state.Apply(e); f.state.Hash() != before {
+			t.Errorf("entry %d of the %s counts twice", e.Index, there)
 		}
 	}
 }

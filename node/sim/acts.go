@@ -183,7 +183,7 @@ func (w *world) goes(id, to alerts.StationID) {
 		case d.kiosk:
 			d.leave()
 		default:
-			d.move(to)
+			d.move(to, 0)
 		}
 	}
 }

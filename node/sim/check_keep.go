@@ -2,6 +2,7 @@ package sim
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"hivemesh/alerts"
@@ -101,11 +102,17 @@ func (l *look) phantom(e alerts.Event) string {
 	return ""
 }
 
-// honestAck proves that claims are true and stay so: an index named in one is the event's own; near is no
-// more than the other stations there are; and no count of devices is above the devices that got the alarm.
+// honestAck proves that claims are true when they are made and stay so: a station that calls an event recorded has
+// it in its record from then on; an index named in one is the event's own; near is no more than the other stations
+// there are; and no count of devices is above the devices that got the alarm.
 func honestAck(l *look) (bad []string) {
 	t := (*tell)(&bad)
-	claim := func(event alerts.Hash, k Kept, by string) {
+	claim := func(event alerts.Hash, k Kept, by string, at alerts.StationID, when time.Time) {
+		if e, ok := l.entries[event]; ok && k.Recorded {
+			if s, below := l.below(at, e, when); below {
+				t.say("%s: %s called event %s recorded, which is %d, and %v later stood at %d", by, at, event.Short(), e.Index, s.At.Sub(when), s.Index)
+			}
+		}
 		if e, ok := l.entries[event]; k.Recorded && (!ok || k.Index != 0 && e.Index != k.Index) {
 			t.say("%s: event %s was said to be recorded as %d and is %d", by, event.Short(), k.Index, e.Index)
 		}
@@ -115,14 +122,14 @@ func honestAck(l *look) (bad []string) {
 	}
 	for _, d := range l.Deeds {
 		if d.Status == 202 {
-			claim(d.Event, d.Kept, "answer")
+			claim(d.Event, d.Kept, "answer", d.Station, d.To)
 		}
 	}
 	devices := map[waveKey]map[string]bool{}
 	for _, p := range l.Pushes {
 		switch p.Type {
 		case "kept":
-			claim(p.Event, p.Kept, "frame to "+p.Device)
+			claim(p.Event, p.Kept, "frame to "+p.Device, p.Station, p.At)
 		case "alarm":
 			k := waveKey{p.Incident, p.Wave}
 			if devices[k] == nil {
@@ -137,6 +144,21 @@ func honestAck(l *look) (bad []string) {
 		}
 	}
 	return bad
+}
+
+// below is the first sample of a station after a moment, where that stands before the entry; a station that was
+// stopped in between may have had more.
+func (l *look) below(id alerts.StationID, e alerts.Entry, after time.Time) (Sample, bool) {
+	for _, s := range l.Samples {
+		if s.Station != id || s.Cell != e.Event.Cell || !s.At.After(after) {
+			continue
+		}
+		stopped := s.Fresh || slices.ContainsFunc(l.Struck, func(o Span) bool {
+			return (o.Kind == Restart || o.Kind == Crash) && o.Stations[0] == id && o.over(after, s.At)
+		})
+		return s, !stopped && s.Epoch == e.Epoch && s.Index < e.Index
+	}
+	return Sample{}, false
 }
 
 type waveKey struct {
@@ -234,19 +256,36 @@ const (
 	goroutinesPerStation = 40
 	goroutinesPerPair    = 10 // streams between two stations, both ends
 	goroutinesPerDevice  = 12 // the client's own included
-	filesPerStation      = 80
-	bytesPerStation      = ballast + 8<<20
+	// Goroutines that began with one function, once all is quiet: for each pair of stations, counted from both
+	// sides, for each station besides, and, in the hub, beyond those for each device and each writer.
+	alikePerPair    = 3
+	alikePerStation = 4
+	alikeInHub      = 3
+	filesPerStation = 80
+	bytesPerStation = ballast + 8<<20
 )
 
+// hubPackage is the package of a station's sockets: what it starts is for a device that is connected, or a writer.
+const hubPackage = "hivemesh/node/web."
+
 // bounded proves that no station grows with the weather: goroutines and files stay within what stations,
-// pairs and devices account for. (Memory of one process with many stations says nothing of one: see the
-// chaos of real processes.)
+// pairs and devices account for, and none is left behind by what is over. (Memory of one process with many stations
+// says nothing of one: see the chaos of real processes.)
 func bounded(l *look) (bad []string) {
 	t := (*tell)(&bad)
 	n := len(l.Plan.County.all())
 	most := n*goroutinesPerStation + n*(n-1)*goroutinesPerPair + 2*len(l.people)*goroutinesPerDevice
 	if l.Most.Goroutines > most {
 		t.say("%d goroutines, %d stations and %d devices account for %d", l.Most.Goroutines, n, len(l.people), most)
+	}
+	for began, count := range l.Rest.Goroutines {
+		alike := n*(n-1)*alikePerPair + n*alikePerStation
+		if strings.HasPrefix(began, hubPackage) {
+			alike = max(l.Rest.Devices, n*l.Rest.Procs) + alikeInHub
+		}
+		if count > alike {
+			t.say("%d goroutines began with %s and are there when all is quiet; %d are accounted for", count, began, alike)
+		}
 	}
 	if l.Most.Files > filesPerStation {
 		t.say("%d files in one station's directory", l.Most.Files)

@@ -70,7 +70,7 @@ func honest(t *testing.T) *History {
 		h.Final[s.ID] = Final{Cells: map[alerts.CellID]Held{"c": {Entries: append([]alerts.Entry(nil), entries...)}}}
 		for k := range entries {
 			h.Samples = append(h.Samples, Sample{
-				At: at(20 + 40*k), Station: s.ID, Cell: "c", Alive: []alerts.StationID{post, village, far},
+				At: entries[k].At, Station: s.ID, Cell: "c", Alive: []alerts.StationID{post, village, far},
 				Epoch: 1, Index: uint64(k + 1), Chain: entries[k].Chain.String(), Hash: named(byte(200 + k)),
 			})
 		}
@@ -181,6 +181,11 @@ var plants = []struct {
 	}},
 	{"HonestAck", "recorded, and it is not", func(h *History) { h.Deeds[0].Event = named(77) }},
 	{"HonestAck", "recorded at another index", func(h *History) { h.Deeds[0].Kept.Index = 3 }},
+	{"HonestAck", "called recorded before it is", func(h *History) {
+		h.Pushes = append(h.Pushes, Push{
+			Type: "kept", Event: h.Deeds[4].Event, Station: post, At: h.Began.Add(30 * time.Second), Kept: Kept{Here: true, Recorded: true},
+		})
+	}},
 	{"HonestAck", "kept near by more stations than there are", func(h *History) { h.Deeds[0].Kept.Near = 3 }},
 	{"HonestAck", "more devices reached than got it", func(h *History) { h.Pushes[7].Counts.Reached = 3 }},
 	{"FullDiskSafe", "a full disk that keeps", func(h *History) {
@@ -272,6 +277,12 @@ var plants = []struct {
 		h.Samples[1].At = h.Samples[1].At.Add(time.Second)
 	}},
 	{"Bounded", "goroutines", func(h *History) { h.Most.Goroutines = 5000 }},
+	{"Bounded", "a goroutine for every hello there was", func(h *History) {
+		h.Rest = Rest{Goroutines: map[string]int{hubPackage + "(*hub).hello.func1": 11}, Procs: 2}
+	}},
+	{"Bounded", "streams without end between stations", func(h *History) {
+		h.Rest.Goroutines = map[string]int{"hivemesh/cluster/pending.(*link).run": 40}
+	}},
 	{"Bounded", "files", func(h *History) { h.Most.Files = 5000 }},
 	{"Bounded", "bytes", func(h *History) { h.Most.Bytes = 1 << 30 }},
 	{"NoPlaintext", "a note on the wire", func(h *History) { h.Leaked = 1 }},

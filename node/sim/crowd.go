@@ -35,7 +35,7 @@ func (w *world) do(k Work) {
 	case "twice":
 		w.raiseTwice(k)
 	case "move":
-		w.devices[k.Who].move(w.now(k.Station))
+		w.devices[k.Who].move(w.now(k.Station), time.Duration(k.Number%5)*offStep)
 	case "walk":
 		w.devices[k.Who].walk(w.plan.County.station(k.Station).At)
 	case "decide":
@@ -61,6 +61,10 @@ func (k Work) rivals() alerts.Kind {
 	}
 	return k.Kind
 }
+
+// offStep is what the times on the way to another station, in which a phone misses what happens, differ by: from
+// none to four times as long.
+const offStep = 6 * time.Second
 
 func raiseID(n int) string { return fmt.Sprintf("raise-%d", n) }
 
@@ -181,14 +185,24 @@ func (d *device) act(in alerts.IncidentID, kind alerts.Kind, prefer string, body
 	return d.w.post(deed, path, token, prefer, body)
 }
 
+// receipts tells what became of an alarm, as the pages do. Of some phones two pages are open, and both tell.
+func (d *device) receipts(r map[string]any) {
+	for range 1 + d.chance(fmt.Sprint("pages", r["incident"]), 2) {
+		for _, state := range []string{"reached", "opened"} {
+			r["state"] = state
+			d.send(r)
+		}
+	}
+}
+
 // react is what a person does about an alarm: receipts always, an answer by half of them.
 func (d *device) react(p Push) {
-	receipt := map[string]any{"type": "receipt", "incident": p.Incident, "wave": p.Wave, "state": "reached"}
+	receipt := map[string]any{"type": "receipt", "incident": p.Incident, "wave": p.Wave}
 	if p.Support != "" {
 		receipt["support"] = p.Support
 		delete(receipt, "wave")
 	}
-	d.send(receipt)
+	d.receipts(receipt)
 	pause := func(what string) bool {
 		select {
 		case <-time.After(time.Second + time.Duration(d.chance(what+string(p.Incident), 6000))*time.Millisecond):

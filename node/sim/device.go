@@ -28,6 +28,7 @@ type device struct {
 	point   *alerts.Point
 	conn    *websocket.Conn
 	gone    bool
+	offTill time.Time // the phone has no link until then
 	token   string
 	heard   map[alerts.IncidentID][]int
 	support map[string]alerts.IncidentID
@@ -121,10 +122,17 @@ func (d *device) run() {
 		// As the pages do: again soon, and not all devices in the same moment.
 		pause := time.Second + time.Duration(d.chance("again", 1000))*time.Millisecond
 		select {
-		case <-time.After(pause):
+		case <-time.After(max(pause, d.off())):
 		case <-d.w.ending.Done():
 		}
 	}
+}
+
+// off is for how long the phone has no link.
+func (d *device) off() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Until(d.offTill)
 }
 
 func (d *device) here() bool {
@@ -331,11 +339,11 @@ func (d *device) send(v map[string]any) {
 	}
 }
 
-// move takes the device to another station.
-func (d *device) move(to alerts.StationID) {
+// move takes the device to another station; on the way the phone has no link.
+func (d *device) move(to alerts.StationID, way time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.at = to
+	d.at, d.offTill = to, time.Now().Add(way)
 	if d.conn != nil {
 		d.conn.Close()
 	}

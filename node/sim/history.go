@@ -38,6 +38,14 @@ type History struct {
 	Leaked  int      // pieces on the wire between stations in which an alert's text could be read
 	Carried int      // pieces that went between stations
 	Most    Usage
+	Rest    Rest
+}
+
+// Rest is what there is when all is quiet again.
+type Rest struct {
+	Goroutines map[string]int // by the function that each began with
+	Procs      int            // how many run at once
+	Devices    int            // that are connected
 }
 
 // Usage is the most that was seen of what must stay bounded.

@@ -179,6 +179,19 @@ func (w *world) quiet() {
 		w.lookAgreed()
 	}
 	w.lookAgreed()
+	w.h.Rest = Rest{Goroutines: census(), Procs: runtime.GOMAXPROCS(0), Devices: w.connected()}
+}
+
+// connected is how many devices are at the moment.
+func (w *world) connected() (n int) {
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	for _, k := range w.h.Links {
+		if k.To.IsZero() {
+			n++
+		}
+	}
+	return n
 }
 
 func (w *world) lookAgreed() {
