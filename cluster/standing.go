@@ -182,3 +182,6 @@ func (c *County) Skew() time.Duration { return c.port.Skew() }
 // Now is the time to judge dates by, Wall what this machine's clock says.
 func (c *County) Now() time.Time  { return c.port.Now() }
 func (c *County) Wall() time.Time { return c.port.Wall() }
+
+// Agreed is the time that most of this station and those it met tell; false while no two tell the same.
+func (c *County) Agreed() (time.Time, bool) { return c.port.Agreed() }

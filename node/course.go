@@ -15,22 +15,29 @@ const courseEvery = time.Minute
 const ofCourse = -1
 
 // tendCourse puts overdue matters under supervision and closed ones away, where decisions may be signed. The leader
-// does it first, as with waves, and what two stations decide counts once.
+// does it first, as with waves, and what two stations decide counts once. It goes by the time that several
+// stations tell: one box whose clock jumps a year ahead must not find everything overdue.
 func (d *duty) tendCourse() {
-	if now := time.Now(); now.Sub(d.tended) >= courseEvery && d.trusted() {
-		d.tended = now
-		for _, i := range d.n.view.all() {
-			d.tendOne(i, now)
-		}
+	now := time.Now()
+	if now.Sub(d.tended) < courseEvery || !d.trusted() {
+		return
+	}
+	d.tended = now
+	told, agreed := d.n.county.Agreed()
+	if !agreed {
+		return
+	}
+	for _, i := range d.n.view.all() {
+		d.tendOne(i, now, told)
 	}
 }
 
-func (d *duty) tendOne(i *alerts.Incident, now time.Time) {
+func (d *duty) tendOne(i *alerts.Incident, now, told time.Time) {
 	key := receiptKey{i.ID, ofCourse}
 	if !d.n.county.Follows(d.n.identity.Station, i.Cell) {
 		return
 	}
-	body, ok := d.n.rules.DueCourse(i, d.n.county.Wall())
+	body, ok := d.n.rules.DueCourse(i, told)
 	if !ok {
 		delete(d.due, key)
 		return

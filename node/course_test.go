@@ -68,3 +68,22 @@ func TestACourseIsTended(t *testing.T) {
 		}
 	})
 }
+
+// A box that thinks it is ten years later, the leader among them, finds nothing overdue, and no matter of its time
+// is dated wrongly.
+func TestAWrongClockTendsNothing(t *testing.T) {
+	inCounty(t, LinksLAN, func(m *mesh) {
+		time.Sleep(2 * time.Minute) // everybody has heard everybody's clock
+		m.net.Jump(m.leader(), 10*365*24*time.Hour)
+		id, _, _ := m.raise(xinzhuang, scene("dispute", xinzhuang, "eaves"))
+		m.known(post, id)
+		m.do(post, "disp-li", id, map[string]any{"kind": "registered"})
+		time.Sleep(5 * time.Minute)
+		i, _ := m.nodes[works].view.incident(alerts.IncidentID(id))
+		for _, l := range i.Log {
+			if l.Event.Kind == alerts.KindSupervised || l.At.Sub(time.Now()).Abs() > time.Hour {
+				t.Errorf("%s by %s at %v", l.Event.Kind, l.Event.Station, l.At)
+			}
+		}
+	})
+}

@@ -121,7 +121,7 @@ func (d *duty) judge() (batch, time.Duration) {
 	for i, e := range list {
 		by[i] = d.c.cfg.Standing(e)
 	}
-	at := d.c.cfg.Port.Wall().UTC().Truncate(time.Millisecond)
+	at := d.leadersTime().UTC().Truncate(time.Millisecond)
 	now := time.Now() // waiting is counted by this one: the wall clock may jump
 	d.c.fold.mu.RLock()
 	defer d.c.fold.mu.RUnlock()
@@ -178,4 +178,13 @@ func (d *duty) hold(s *alerts.State, e alerts.Event, now time.Time, held map[ale
 	}
 	held[e.ID] = since
 	return max(0, prevWait-now.Sub(since))
+}
+
+// leadersTime is what the leader stamps entries with: what it and its peers agree on, since matters' clocks run by it for
+// days; its own while they do not.
+func (d *duty) leadersTime() time.Time {
+	if at, agreed := d.c.cfg.Port.Agreed(); agreed {
+		return at
+	}
+	return d.c.cfg.Port.Wall()
 }

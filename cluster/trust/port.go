@@ -109,6 +109,13 @@ func (p *Port) Skew() time.Duration { return p.clock.skew() }
 // Now is the time to judge dates by: what the peers agree on, else this machine's wall clock.
 func (p *Port) Now() time.Time { return p.clock.now() }
 
+// Agreed is the time that most of this station and its peers tell; false while no two of them tell the same.
+func (p *Port) Agreed() (time.Time, bool) {
+	p.clock.mu.Lock()
+	defer p.clock.mu.Unlock()
+	return p.clock.agreed()
+}
+
 // Wall is this machine's wall clock.
 func (p *Port) Wall() time.Time { return p.clock.wall() }
 
