@@ -27,14 +27,13 @@ func (n *Node) Raise(ctx context.Context, by alerts.Subject, clientID string, r 
 	id := alerts.IncidentID(uuid.NewSHA1(incidentSpace, []byte(string(by.Person)+"|"+clientID)).String())
 	n.making.Lock()
 	cell := n.homeOf(r.Place)
-	if i, ok := n.known(id, cell); ok {
-		n.making.Unlock()
-		return n.again(i, r)
+	if shown, ok := n.view.incident(id); ok {
+		cell = shown.Cell
 	}
 	made, err := n.make(alerts.Event{Cell: cell, Incident: id, Actor: by.Person, Client: clientID, Kind: alerts.KindRaised, Body: &r})
 	n.making.Unlock()
-	if i, ok := n.look(n.identity.Cell, id); ok && madeElsewhere(err) != nil {
-		return n.again(i, r)
+	if i, ok := n.look(cell, id); ok && madeElsewhere(err) != nil {
+		return n.again(i), nil
 	}
 	if err != nil {
 		return web.Taken{}, err
@@ -42,8 +41,8 @@ func (n *Node) Raise(ctx context.Context, by alerts.Subject, clientID string, r 
 	return n.await(ctx, made)
 }
 
-// madeElsewhere is the same deed, sent to another station as well, that came here while this station was
-// making it anew: its refusal is no answer for somebody who did it once.
+// madeElsewhere is the same deed made before, here or at another station that it was sent to as well: its refusal
+// is no answer for somebody who did it once.
 func madeElsewhere(err error) *alerts.Hash {
 	var r *web.Refusal
 	if errors.As(err, &r) && r.Code == alerts.Same && r.Lost != nil {
@@ -52,17 +51,10 @@ func madeElsewhere(err error) *alerts.Hash {
 	return nil
 }
 
-// again answers a raise whose incident is there: the same alert once more, or another under its id.
-func (n *Node) again(i *alerts.Incident, r alerts.Raised) (web.Taken, error) {
-	if !r.Same(i.Raised) {
-		return web.Taken{}, &web.Refusal{
-			Incident: i.ID, Event: i.First, Code: alerts.Conflict,
-			Lost:   &alerts.Ref{Event: i.First, By: i.RaisedBy, At: i.RaisedAt, Kind: alerts.KindRaised},
-			Reason: "this id was used for another alert; send the alert again with a new id",
-		}
-	}
+// again answers a raise that was made before.
+func (n *Node) again(i *alerts.Incident) web.Taken {
 	kept, _ := n.Kept(i.First)
-	return web.Taken{Incident: i.ID, Event: i.First, Kept: kept, Again: true}, nil
+	return web.Taken{Incident: i.ID, Event: i.First, Kept: kept, Again: true}
 }
 
 // Do implements web.Station.

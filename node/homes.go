@@ -58,14 +58,6 @@ func better(i, j *alerts.Incident) bool {
 	return i.Cell < j.Cell
 }
 
-// known finds an incident by what is shown, or in the cell that it would be raised for.
-func (n *Node) known(in alerts.IncidentID, cell alerts.CellID) (*alerts.Incident, bool) {
-	if shown, ok := n.view.incident(in); ok {
-		cell = shown.Cell
-	}
-	return n.look(cell, in)
-}
-
 // homeOf is the cell of a place: that of its township by the directory, the home cell where no cell was given the
 // township, and this station's own where the county's data knows no township there.
 func (n *Node) homeOf(p alerts.Place) alerts.CellID {

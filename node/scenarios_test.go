@@ -261,20 +261,30 @@ func TestAStationRestartsAndShowsAll(t *testing.T) {
 // is making its own.
 func TestTheSameAlertAtTwoStationsInOneMoment(t *testing.T) {
 	inCounty(t, LinksLAN, func(m *mesh) {
-		token := m.signIn(xinzhuang, map[string]any{"person": "leader-zhang"})
-		for k := range 40 {
-			alert := scene("help", "xinzhuang", fmt.Sprint("moment-", k))
-			var both sync.WaitGroup
-			for _, at := range []string{xinzhuang, post} {
-				both.Go(func() {
-					if status, out := m.call(at, "POST", "/v1/alerts", token, alert); status != http.StatusAccepted {
-						t.Errorf("alert %d at %s: %d %v", k, at, status, out)
-					}
-				})
-			}
-			both.Wait()
-		}
+		m.twice("leader-zhang", xinzhuang, post, xinzhuang)
 	})
+}
+
+// The same where the alert is another cell's than the one that the stations' certificates name.
+func TestTheSameAlertAtTwoStationsOfAnotherCell(t *testing.T) {
+	inThreeCells(t, func(m *mesh) { m.twice("vol-w1", "w1", "w2", "w1") })
+}
+
+// twice sends alerts near a station to two stations, each in one moment.
+func (m *mesh) twice(person, one, other, near string) {
+	token := m.signIn(one, map[string]any{"person": person})
+	for k := range 40 {
+		alert := scene("help", near, fmt.Sprint("moment-", k))
+		var both sync.WaitGroup
+		for _, at := range []string{one, other} {
+			both.Go(func() {
+				if status, out := m.call(at, "POST", "/v1/alerts", token, alert); status != http.StatusAccepted {
+					m.t.Errorf("alert %d at %s: %d %v", k, at, status, out)
+				}
+			})
+		}
+		both.Wait()
+	}
 }
 
 // TestAHomeThatIsMetLater: where a person counts is known only when the home station is.

@@ -143,7 +143,7 @@ func TestEveryKindComesBack(t *testing.T) {
 
 func TestUnknownKindIsRelayedUnread(t *testing.T) {
 	e := sample()
-	e.Kind, e.Body = "followed_up", &alerts.Foreign{Name: "followed_up", Raw: []byte{0xa1, 0x01, 0x02}}
+	e.Kind, e.Body = "of_tomorrow", &alerts.Foreign{Name: "of_tomorrow", Raw: []byte{0xa1, 0x01, 0x02}}
 	signed, err := wire.EncodeEvent(e)
 	if err != nil {
 		t.Fatal(err)
