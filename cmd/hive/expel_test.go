@@ -114,11 +114,13 @@ func TestARunningStationLeaves(t *testing.T) {
 	raised, stop, done := map[string]time.Time{}, make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
+		tick := time.NewTicker(100 * time.Millisecond) // as people do, and well below what one session may ask
+		defer tick.Stop()
 		for k := 0; ; k++ {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-tick.C:
 			}
 			body := strings.NewReader(fmt.Sprintf(`{"category":"abduction","id":"going-%d","place":{"grid":"zhangyong"}}`, k))
 			req, err := http.NewRequest("POST", s.url(leaves)+"/v1/alerts", body)
