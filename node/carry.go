@@ -41,7 +41,7 @@ func (c *carrier) step() {
 			}
 		}
 		for _, i := range staying {
-			if to := c.belongs(cell, i); to != cell && !sealed && c.turns.ours(cell, i.First) {
+			if to := c.belongs(cell, i); to != cell && !sealed && c.turns.ours(cell, i.First) && c.settled(i) {
 				c.transfer(i, to)
 			}
 		}
@@ -67,6 +67,15 @@ func (c *carrier) belongs(cell alerts.CellID, i *alerts.Incident) alerts.CellID 
 		return to
 	}
 	return cell
+}
+
+// sentOn is how long a matter that came from another cell stays before it is sent on by itself: whoever sent it here
+// may have the newer directory.
+const sentOn = 30 * time.Second
+
+// settled reports whether nothing speaks against sending the matter on, which is due.
+func (c *carrier) settled(i *alerts.Incident) bool {
+	return len(i.Carried) == 0 || time.Since(c.turns.due[i.First]) >= sentOn
 }
 
 func (c *carrier) transfer(i *alerts.Incident, to alerts.CellID) {
