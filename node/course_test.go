@@ -81,7 +81,7 @@ func TestAWrongClockTendsNothing(t *testing.T) {
 		time.Sleep(5 * time.Minute)
 		i, _ := m.nodes[works].view.incident(alerts.IncidentID(id))
 		for _, l := range i.Log {
-			if l.Event.Kind == alerts.KindSupervised || l.At.Sub(time.Now()).Abs() > time.Hour {
+			if l.Event.Kind == alerts.KindSupervised || time.Until(l.At).Abs() > time.Hour {
 				t.Errorf("%s by %s at %v", l.Event.Kind, l.Event.Station, l.At)
 			}
 		}
