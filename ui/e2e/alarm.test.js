@@ -144,7 +144,7 @@ test('an officer who is sent hears it, finds it among his own, and his button go
 
 test('a narrow kiosk and a narrow dispatch desk fit their screens', { timeout: 60_000 }, async () => {
   for (const [name, station, path, ready] of [
-    ['kiosk', 'xinzhuang', '/kiosk', '发生了什么？'],
+    ['kiosk', 'caojiawu-works', '/kiosk', '发生了什么？'], // out of reach of what was raised before
     ['dispatch', 'hancun-post', '/dispatch?person=disp-li', '事件队列'],
     ['start', 'hancun-post', '/', '本县站点'],
   ]) {
