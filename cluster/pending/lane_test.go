@@ -2,6 +2,7 @@ package pending_test
 
 import (
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,9 @@ const far = alerts.CellID("caojiawu")
 type laneHolder struct {
 	ended    map[alerts.IncidentID][]pending.Brief
 	recorded map[alerts.Hash]pending.Done
-	settled  []pending.Done
+
+	mu      sync.Mutex // several exchanges at a time
+	settled []pending.Done
 }
 
 func (h *laneHolder) Ended(cell alerts.CellID, in alerts.IncidentID) []pending.Brief {
@@ -32,7 +35,17 @@ func (h *laneHolder) Recorded(cell alerts.CellID, _ alerts.IncidentID, id alerts
 	return d, ok && cell == far
 }
 
-func (h *laneHolder) Settled(d pending.Done) { h.settled = append(h.settled, d) }
+func (h *laneHolder) Settled(d pending.Done) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.settled = append(h.settled, d)
+}
+
+func (h *laneHolder) told() []pending.Done {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.settled)
+}
 
 // ofFar is an event of the far cell.
 func (s *station) ofFar(t *testing.T, in int, b alerts.Body) alerts.Event {
@@ -116,8 +129,9 @@ func TestWhoDoesNotFollowLearnsThatItIsRecorded(t *testing.T) {
 		within.about = &laneHolder{recorded: map[alerts.Hash]pending.Done{made.ID: want}}
 		m.meet()
 		settle(5 * time.Second)
-		if len(told.settled) == 0 || slices.ContainsFunc(told.settled, func(d pending.Done) bool { return d != want }) {
-			t.Errorf("it was told %+v, want %+v", told.settled, want)
+		settled := told.told()
+		if len(settled) == 0 || slices.ContainsFunc(settled, func(d pending.Done) bool { return d != want }) {
+			t.Errorf("it was told %+v, want %+v", settled, want)
 		}
 		if !within.set.Has(unknown.ID) {
 			t.Error("what is not recorded was not taken by who follows the cell")
