@@ -10,7 +10,7 @@ import (
 var dayClocks = []ClockName{ClockClose, ClockDue, ClockVerify, ClockFollowUp}
 
 // DueCourse is what a station is to do about the matter by its own rule at now, if anything: put it under
-// supervision when one of its day clocks ran out, once for each; put it away when its time is over. A matter merged
+// supervision when one of its day clocks ran out, once while that runs; put it away when its time is over. A matter merged
 // into another goes with that.
 func (r *Rules) DueCourse(i *Incident, now time.Time) (Body, bool) {
 	if i.Moved != nil || i.Status == StatusMerged || i.Status == StatusArchived {

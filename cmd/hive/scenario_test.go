@@ -17,7 +17,7 @@ func TestShippedScenariosAreWellFormed(t *testing.T) {
 			t.Error(err)
 			continue
 		}
-		if last := time.Duration(s.Steps[len(s.Steps)-1].At); last >= 4*time.Hour {
+		if last := time.Duration(s.Steps[len(s.Steps)-1].At); last >= 2*time.Hour {
 			t.Errorf("%s takes %v", name, last)
 		}
 	}
